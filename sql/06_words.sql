@@ -11,6 +11,7 @@ FROM (VALUES
 	('number.point', '.', ',', ',', ',', ','),
 	('number.million', 'M', 'Mio.', 'M', 'M', 'Mln'),
 	('date', '%1$s %2$s %3$s', '%1$s. %2$s %3$s', '%1$s %2$s %3$s', '%1$s de %2$s de %3$s', '%1$s %2$s %3$s'),
+	('day.1', '1', '1', '1er', '1', '1º'), -- the first of a month; other days are numbers
 	('month.1', 'January', 'Januar', 'janvier', 'enero', 'gennaio'),
 	('month.2', 'February', 'Februar', 'février', 'febrero', 'febbraio'),
 	('month.3', 'March', 'März', 'mars', 'marzo', 'marzo'),

@@ -16,6 +16,9 @@ CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_o
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer, rhythm crm_profile.rhythm_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- lifecycle with a window of its own for each repeat buyer, inactive after inactive_days; with a model that did not converge, or saw too few repeat buyers, only the number of days counts
 
+CREATE FUNCTION crm_profile_internal.segment_on_day(history crm_profile.purchase_history, rfm crm_profile.rfm_model, day date, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, met integer) RETURNS text
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20; -- segment_met() of the score and the lifecycle on that day, in one; NULL: no score, or no segment
+
 ---------------------------------------------------------------- value tiers
 
 CREATE TYPE crm_profile.value_tiers AS ( -- thresholds of the value tiers A and B; from value_tiers_fit()

@@ -40,7 +40,7 @@ CREATE FUNCTION crm_profile_internal.day_rank(name text, relation text) RETURNS 
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN CASE
 		-- a deal is done on the day on which it is won
-		WHEN relation ~ '(^|_)(deal|opportunity|opportunitie)s?$' AND name ~ '^(won_?|closed?_?)(date|time|at|on)$' THEN 1
+		WHEN relation ~ '(^|_)(deal|opportunity|opportunitie)s?$' AND name ~ '^((won_?|closed?_?)(date|time|at|on)|date_?(closed|won))$' THEN 1
 		WHEN name ~ '(updat|modif|upd$|write|last_|deliver|(^|_)ship|liefer|versand|(^|_)due|cancel|storn|refund|approv|expir|valid|clos|finish|delet|requir|return|commit|birth|geburt|confirm|effective|(^|_)(start|end|sent|until)|promis|estimat|sync|export|import|print|archiv|remind|next|schedul|expected|clear)' THEN 9
 		WHEN name ~ '(order|purchas|sale|sold|placed|bought|bestell|kauf|auftrag|transaction|commande|pedido|compra|ordine|donat|booking|booked|rental)' THEN 1
 		-- an order can be without an invoice

@@ -387,10 +387,23 @@ CREATE FUNCTION crm_profile_internal.segment_step(history crm_profile.purchase_h
 	segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, period interval, from_met integer, to_met integer, OUT from_segment text, OUT to_segment text, OUT monetary numeric) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 	BEGIN ATOMIC
-		SELECT coalesce(crm_profile_internal.segment_met(crm_profile.rfm_score(history, earlier, from_date), segments, crm_profile.lifecycle(history, from_date, active_days, clv), from_met), '(unscored)'),
-			coalesce(crm_profile_internal.segment_met(crm_profile.rfm_score(history, later, to_date), segments, crm_profile.lifecycle(history, to_date, active_days, clv), to_met), '(unscored)'),
+		SELECT coalesce(crm_profile_internal.segment_on_day(history, earlier, from_date, segments, active_days, clv, from_met), '(unscored)'),
+			coalesce(crm_profile_internal.segment_on_day(history, later, to_date, segments, active_days, clv, to_met), '(unscored)'),
 			CASE WHEN period IS NULL THEN crm_profile.monetary(history, to_date) ELSE crm_profile.monetary(history, to_date, period) END;
 	END; -- the segments of a customer on two days, and the amount in the period up to the later one
+
+CREATE FUNCTION crm_profile_internal.segment_moves_transfn(state internal, history crm_profile.purchase_history, earlier crm_profile.rfm_model, from_date date, later crm_profile.rfm_model, to_date date,
+	segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, period interval, from_met integer, to_met integer) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.segment_moves_finalfn(state internal) RETURNS crm_profile_internal.segment_move[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name="segment_moves"
+CREATE AGGREGATE crm_profile_internal.segment_moves(history crm_profile.purchase_history, earlier crm_profile.rfm_model, from_date date, later crm_profile.rfm_model, to_date date,
+		segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, period interval, from_met integer, to_met integer) (
+	SFUNC = crm_profile_internal.segment_moves_transfn, STYPE = internal, SSPACE = 16384,
+	FINALFUNC = crm_profile_internal.segment_moves_finalfn,
+	COMBINEFUNC = crm_profile_internal.segment_moves_combine, SERIALFUNC = crm_profile_internal.segment_moves_serialize, DESERIALFUNC = crm_profile_internal.segment_moves_deserialize,
+	PARALLEL = SAFE); -- segment_step() of all customers, counted by segments
 
 CREATE FUNCTION crm_profile_internal.segment_migration(moves crm_profile_internal.segment_move[]) RETURNS SETOF crm_profile_internal.segment_migration_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
@@ -1090,6 +1103,22 @@ BEGIN
 	END LOOP;
 END $$; -- creates the view customer_attributes of a source, or replaces it; other columns are an error if objects depend on it
 
+CREATE FUNCTION crm_profile_internal.source_summary_query(src crm_profile.source_definition, measures text) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN format('SELECT s.* FROM crm_profile_internal.segment_summary_details(%2$L, %3$s, %8$s,
+	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
+		FROM (SELECT h.customer::text AS customer, f.* FROM %4$s CROSS JOIN (SELECT %6$s AS today) d
+				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, ''(unknown customer)'', d.today, %7$s) f
+			UNION ALL SELECT h.customer::text AS customer, f.* FROM %5$s CROSS JOIN (SELECT %6$s AS today) d
+				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, NULL, d.today, %7$s) f
+				WHERE crm_profile_internal.without_order(h.history, d.today, %7$s)
+			UNION ALL SELECT NULL::text AS customer, f.* FROM crm_profile_internal.outside_figures(%1$s, ''(no customer)'', %6$s, %7$s) f) o
+		GROUP BY o.segment ORDER BY array_position(ARRAY[''(refunds only)'', ''(unknown customer)'', ''(no customer)''], o.segment)), %9$L) s',
+			crm_profile_internal.source_model_in_use(src, 'unassigned'), src.scheme, crm_profile_internal.source_model_in_use(src, 'segments'), crm_profile_internal.source_outside(src, true), crm_profile_internal.source_outside(src, false),
+			crm_profile_internal.source_today(src), crm_profile_internal.source_period(src), measures, src.tier_by);
+END $$; -- the query of segment_summary_details; measures: SQL of the totals of the segments
+
 CREATE FUNCTION crm_profile_internal.source_build_views(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -1102,18 +1131,9 @@ BEGIN
 	PERFORM crm_profile_internal.source_build_effects(src);
 	PERFORM crm_profile_internal.source_build_profile(src);
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary_details', 'the segments in the order of the scheme, and a row for customers without a score, with all figures', 'crm_profile_internal.segment_summary_details_row',
-		format('SELECT s.* FROM crm_profile_internal.segment_summary_details(%2$L, %3$s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
+		crm_profile_internal.source_summary_query(src, format('ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
 	crm_profile_internal.median(p.recency), crm_profile_internal.median(p.frequency), crm_profile_internal.median(p.monetary), crm_profile_internal.decimal_sum(p.clv_365d),
-	crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d), crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase), max(p.horizon_days))::crm_profile_internal.segment_measures FROM %1$I.customer_profile p GROUP BY p.segment),
-	ARRAY(SELECT ROW(o.segment, count(o.customer), sum(o.monetary), sum(o.profit), sum(o.counted))::crm_profile_internal.outside_measures
-		FROM (SELECT h.customer::text AS customer, f.* FROM %4$s CROSS JOIN (SELECT %6$s AS today) d
-				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, ''(unknown customer)'', d.today, %7$s) f
-			UNION ALL SELECT h.customer::text AS customer, f.* FROM %5$s CROSS JOIN (SELECT %6$s AS today) d
-				CROSS JOIN LATERAL crm_profile_internal.outside_figures(h.history, NULL, d.today, %7$s) f
-				WHERE crm_profile_internal.without_order(h.history, d.today, %7$s)
-			UNION ALL SELECT NULL::text AS customer, f.* FROM crm_profile_internal.outside_figures(%8$s, ''(no customer)'', %6$s, %7$s) f) o
-		GROUP BY o.segment ORDER BY array_position(ARRAY[''(refunds only)'', ''(unknown customer)'', ''(no customer)''], o.segment)), %9$L) s',
-			src.name, src.scheme, segments, crm_profile_internal.source_outside(src, true), crm_profile_internal.source_outside(src, false), today, period, crm_profile_internal.source_model_in_use(src, 'unassigned'), src.tier_by));
+	crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d), crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase), max(p.horizon_days))::crm_profile_internal.segment_measures FROM %I.customer_profile p GROUP BY p.segment)', src.name)));
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, for a terminal of 80 columns; segment_summary_details says more', 'crm_profile_internal.segment_summary_row',
 		format('SELECT s.segment, s.customers, s.monetary, crm_profile_internal.segment_in_words(s.customers, s.monetary, s.customer_share, s.monetary_share, s.median_recency, s.median_frequency, s.strategy) AS in_words FROM %I.segment_summary_details s', src.name));
 	PERFORM crm_profile_internal.source_view(src, 'rfm_grid', 'a heat map: every pair of recency and frequency score', 'crm_profile_internal.rfm_grid_row',
@@ -1132,12 +1152,10 @@ BEGIN
 	-- known at the last refresh, not by a join with the customer table: that takes as long as all the rest
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.segment_migration(from_date date, to_date date, refit boolean DEFAULT false)
 		RETURNS SETOF crm_profile_internal.segment_migration_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
-		SELECT m.* FROM crm_profile_internal.segment_migration(ARRAY(SELECT ROW(s.from_segment, s.to_segment, count(*), sum(s.monetary))::crm_profile_internal.segment_move
+		SELECT m.* FROM crm_profile_internal.segment_migration((SELECT crm_profile_internal.segment_moves(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.clv, %3$s, %13$s, %14$s)
 			FROM %10$s h%8$s CROSS JOIN%9$s (SELECT CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, from_date, %2$s, %3$s) FROM %10$s h) ELSE %4$s END AS earlier,
 					CASE WHEN refit THEN (SELECT crm_profile.rfm_fit(h.history, to_date, %2$s, %3$s) FROM %10$s h) ELSE %4$s END AS later, %5$s AS segments,
-					%6$s AS active_days, %7$s AS clv) m%11$s%12$s
-				CROSS JOIN LATERAL crm_profile_internal.segment_step(h.history, m.earlier, from_date, m.later, to_date, m.segments, m.active_days, m.clv, %3$s, %13$s, %14$s) s
-			GROUP BY s.from_segment, s.to_segment)) m;
+					%6$s AS active_days, %7$s AS clv) m%11$s%12$s)) m;
 		END', src.name, src.bins, period, rfm, segments, crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_clv(src), crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END,
 		crm_profile_internal.evaluated_histories(src),
 		crm_profile_internal.source_met(src, 1, 'h.history', 'h.customer', 'from_date'), crm_profile_internal.source_met(src, 2, 'h.history', 'h.customer', 'to_date'), crm_profile_internal.source_met(src, 1), crm_profile_internal.source_met(src, 2));

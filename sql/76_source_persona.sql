@@ -14,7 +14,9 @@ CREATE TYPE crm_profile_internal.persona_count AS ( -- number of customers in a 
 	attribute text, -- name of the attribute
 	segment text, -- the segment
 	value text, -- the value; NULL: any
-	customers bigint -- number of customers
+	customers bigint, -- number of customers
+	total numeric, -- where value is NULL, the sum of the numbers, if asked for
+	lowest numeric -- and the smallest
 );
 
 CREATE FUNCTION crm_profile_internal.persona_fifths_transfn(internal, record) RETURNS internal
@@ -33,7 +35,7 @@ CREATE AGGREGATE crm_profile_internal.persona_fifths(attributes record) (
 	FINALFUNC = crm_profile_internal.persona_fifths_finalfn, FINALFUNC_MODIFY = READ_WRITE,
 	PARALLEL = SAFE); -- four numbers for each column: where the second to the fifth fifth begin, as percentile_disc() tells; days since 2000-01-01; NaN for words
 
-CREATE FUNCTION crm_profile_internal.persona_counts_transfn(internal, text, record, text[], double precision[]) RETURNS internal
+CREATE FUNCTION crm_profile_internal.persona_counts_transfn(internal, text, record, text[], double precision[], boolean) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.persona_counts_combine(internal, internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate combine function
@@ -43,16 +45,16 @@ CREATE FUNCTION crm_profile_internal.persona_counts_deserialize(bytea, internal)
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE; -- aggregate deserial function
 CREATE FUNCTION crm_profile_internal.persona_counts_finalfn(internal) RETURNS crm_profile_internal.persona_count[]
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
-CREATE AGGREGATE crm_profile_internal.persona_counts(segment text, attributes record, names text[], fifths double precision[]) (
+CREATE AGGREGATE crm_profile_internal.persona_counts(segment text, attributes record, names text[], fifths double precision[], totals boolean) (
 	SFUNC = crm_profile_internal.persona_counts_transfn, STYPE = internal, SSPACE = 65536,
 	COMBINEFUNC = crm_profile_internal.persona_counts_combine, SERIALFUNC = crm_profile_internal.persona_counts_serialize, DESERIALFUNC = crm_profile_internal.persona_counts_deserialize,
 	FINALFUNC = crm_profile_internal.persona_counts_finalfn, FINALFUNC_MODIFY = READ_WRITE,
-	PARALLEL = SAFE); -- customers by segment and value of each attribute: words as they are, numbers and days by persona_fifths(), members of sets one by one; values of fewer than five customers are left out
+	PARALLEL = SAFE); -- customers by segment and value of each attribute: words as they are, numbers and days by persona_fifths(), members of sets one by one; values of fewer than five customers are left out; totals: of numbers, too
 
-CREATE FUNCTION crm_profile_internal.persona_counts_query(label text, attributes text, names text[], people text, sample text, key text) RETURNS text
+CREATE FUNCTION crm_profile_internal.persona_counts_query(label text, attributes text, names text[], people text, sample text, key text, totals boolean DEFAULT false) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN format('SELECT crm_profile_internal.persona_counts(%1$s, ROW(%2$s), %3$L::text[], (SELECT crm_profile_internal.persona_fifths(ROW(%2$s)) FROM %5$s AND crm_profile_internal.in_sample(%6$s, (SELECT least(1, 20000.0::float8 / greatest(count(*), 1)) FROM %5$s)))) FROM %4$s',
-		label, attributes, names, people, sample, key);
+	RETURN format('SELECT crm_profile_internal.persona_counts(%1$s, ROW(%2$s), %3$L::text[], (SELECT crm_profile_internal.persona_fifths(ROW(%2$s)) FROM %5$s AND crm_profile_internal.in_sample(%6$s, (SELECT least(1, 20000.0::float8 / greatest(count(*), 1)) FROM %5$s))), %7$L) FROM %4$s',
+		label, attributes, names, people, sample, key, totals);
 COMMENT ON FUNCTION crm_profile_internal.persona_counts_query IS 'the query that counts people (a FROM and WHERE clause) by label and attributes; fifths are those of sample, of which some 20 000 at most are taken by their keys';
 
 CREATE FUNCTION crm_profile_internal.is_whole(type regtype) RETURNS boolean
@@ -94,28 +96,18 @@ CREATE FUNCTION crm_profile_internal.source_labelled(src crm_profile.source_defi
 			crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_period(src), src.tier_by) END);
 COMMENT ON FUNCTION crm_profile_internal.source_labelled IS 'FROM and WHERE of a query over customers: attributes under the alias q, figures under f';
 
-CREATE FUNCTION crm_profile_internal.source_persona_query(src crm_profile.source_definition) RETURNS text
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	attribute record;
-	names text[];
-	whole text[] := '{}';
-	attributes text;
-	base regtype;
-BEGIN
-	FOR attribute IN SELECT a.name, format('q.%I', a.name) AS value
-			FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a ORDER BY a.place LOOP
-		names := names || attribute.name;
-		base := crm_profile_internal.base_type(crm_profile_internal.source_type_of(attribute.value, format('(%s) q', src.customer_query), 'pg_catalog, pg_temp'));
-		IF crm_profile_internal.is_whole(base) THEN
-			whole := whole || attribute.name;
-		END IF;
-		attributes := concat_ws(', ', attributes, CASE WHEN base = 'timestamptz'::regtype
-			THEN format('%s AT TIME ZONE %L', attribute.value, src.time_zone) ELSE attribute.value END);
-	END LOOP;
-	RETURN format('SELECT s.* FROM crm_profile_internal.segment_persona(%s, (%s), %L) s', crm_profile_internal.source_model_in_use(src, 'segments'),
-		crm_profile_internal.persona_counts_query('coalesce(f.segment, ''(unscored)'')', attributes, names, crm_profile_internal.source_labelled(src), format('(%s) q WHERE q.customer IS NOT NULL', src.customer_query), 'q.customer::text'), whole);
-END $$; -- the query behind segment_persona
+CREATE FUNCTION crm_profile_internal.source_given_attributes(src crm_profile.source_definition, alias text, OUT names text[], OUT attributes text, OUT whole text[])
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN (SELECT ROW(array_agg(a.attname::text ORDER BY a.attnum), string_agg(CASE WHEN crm_profile_internal.base_type(a.atttypid) = 'timestamptz'::regtype THEN format('%s.%I AT TIME ZONE %L', alias, a.attname, src.time_zone) ELSE format('%s.%I', alias, a.attname) END, ', ' ORDER BY a.attnum),
+			coalesce(array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE crm_profile_internal.is_whole(crm_profile_internal.base_type(a.atttypid))), '{}'))
+		FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.customer_attributes', src.name)) AND a.attnum > 1 AND NOT a.attisdropped);
+COMMENT ON FUNCTION crm_profile_internal.source_given_attributes IS 'the attributes of a source: their names, and SQL of their values under an alias, times in the zone of the source, and which are whole numbers';
+
+CREATE FUNCTION crm_profile_internal.source_persona_counts(src crm_profile.source_definition, totals boolean) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN (SELECT crm_profile_internal.persona_counts_query('coalesce(f.segment, ''(unscored)'')', g.attributes, g.names, crm_profile_internal.source_labelled(src), format('(%s) q WHERE q.customer IS NOT NULL', src.customer_query), 'q.customer::text', totals)
+		FROM crm_profile_internal.source_given_attributes(src, 'q') g);
+COMMENT ON FUNCTION crm_profile_internal.source_persona_counts IS 'the query that counts customers by segment and attributes';
 
 CREATE FUNCTION crm_profile_internal.source_build_persona(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -124,7 +116,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_drop_view(src, 'segment_persona');
 	ELSE
 		PERFORM crm_profile_internal.source_view(src, 'segment_persona', 'what kind of people the segments are: values of attributes that are more frequent than chance explains, the most characteristic first',
-			'crm_profile_internal.segment_persona_row', crm_profile_internal.source_persona_query(src));
+			'crm_profile_internal.segment_persona_row', format('SELECT s.* FROM crm_profile_internal.segment_persona(%s, (%s), %L) s', crm_profile_internal.source_model_in_use(src, 'segments'), crm_profile_internal.source_persona_counts(src, false), (crm_profile_internal.source_given_attributes(src, 'q')).whole));
 	END IF;
 	IF src.prospects IS NULL THEN
 		PERFORM crm_profile_internal.source_drop_view(src, 'where_to_find');
@@ -295,104 +287,103 @@ CREATE FUNCTION crm_profile_internal.finite_double(value text, whole boolean) RE
 	-- whole numbers would be compared as numeric
 	RETURN format(CASE WHEN whole THEN '%1$s::float8' ELSE 'CASE WHEN %1$s BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308 THEN %1$s::float8 END' END, value); -- SQL: a number as double precision; NULL for NaN and for what is beyond
 
-CREATE FUNCTION crm_profile_internal.segment_figures(people text, attributes text[], numbers text[], whole text[],
-	OUT segment text, OUT "position" integer, OUT here numeric[], OUT means numeric[], OUT lowest numeric[], OUT example text, OUT example_values jsonb) RETURNS SETOF record
-	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	totals text;
-	counts text;
-	lows text;
-	parts jsonb;
-BEGIN
-	SELECT string_agg(format('crm_profile_internal.decimal_sum(%s)', d.number), ', ' ORDER BY place), string_agg(format('count(%s)', d.number), ', ' ORDER BY place),
-			string_agg(format('min(p.%I)::numeric', n), ', ' ORDER BY place)
-		INTO totals, counts, lows FROM unnest(numbers) WITH ORDINALITY u(n, place), LATERAL (SELECT crm_profile_internal.finite_double(format('p.%I', n), n = ANY (whole)) AS number) d;
-	EXECUTE format($sql$SELECT jsonb_agg(part) FROM (
-			SELECT coalesce(p.segment, '(unscored)')::text AS segment, min(p.segment_position) AS "position", count(*) AS n, sum(p.frequency) AS orders, sum(p.monetary) AS amount,
-				round(crm_profile_internal.median(p.recency)::numeric) AS silence, ARRAY[%2$s]::numeric[] AS totals, ARRAY[%4$s]::numeric[] AS counts, ARRAY[%3$s]::numeric[] AS lowest
-			FROM %1$s p GROUP BY p.segment) part$sql$, people, totals, lows, counts) INTO parts;
-	-- all customers from the parts, since grouping sets have no parallel plan. The example: of a sample of each segment
-	-- the one nearest to all of the sample
-	RETURN QUERY EXECUTE format($sql$
-		WITH part AS MATERIALIZED (SELECT p.* FROM jsonb_to_recordset($1) p(segment text, "position" integer, n bigint, orders numeric, amount numeric, silence numeric, totals numeric[], counts numeric[], lowest numeric[])),
-		number AS (SELECT p.segment, s.place, p.totals[s.place] AS total, p.counts[s.place] AS n, p.lowest[s.place] AS lowest FROM part p, generate_subscripts(p.totals, 1) s(place)
-			UNION ALL SELECT NULL, s.place, sum(p.totals[s.place]), sum(p.counts[s.place]), min(p.lowest[s.place]) FROM part p, generate_subscripts(p.totals, 1) s(place) GROUP BY s.place),
-		whole AS (SELECT p.segment, p."position", p.n, p.orders, p.amount, p.silence FROM part p
-			UNION ALL SELECT NULL, NULL, sum(p.n), sum(p.orders), sum(p.amount), NULL FROM part p),
-		figure AS MATERIALIZED (
-			SELECT w.segment, w."position", ARRAY[coalesce(w.n, 0), w.orders, w.amount, w.silence] AS here,
-				ARRAY(SELECT m.total / NULLIF(m.n, 0) FROM number m WHERE m.segment IS NOT DISTINCT FROM w.segment ORDER BY m.place) AS means,
-				ARRAY(SELECT m.lowest FROM number m WHERE m.segment IS NOT DISTINCT FROM w.segment ORDER BY m.place) AS lowest
-			FROM whole w),
-		member AS MATERIALIZED (
-			SELECT f.segment, p.customer::text AS customer, "(row)" AS r, row_number() OVER (PARTITION BY f.segment ORDER BY sha256(p.customer::text::bytea)) AS place
-			FROM %1$s p JOIN jsonb_to_recordset($1) f(segment text, n bigint) ON f.segment = coalesce(p.segment, '(unscored)') AND f.n >= 5 AND crm_profile_internal.in_sample(p.customer::text, least(1, 200.0 / f.n)),
-				LATERAL (SELECT %2$s p.frequency AS "(frequency)", p.monetary AS "(monetary)", p.recency AS "(recency)") "(row)"),
-		sampled AS MATERIALIZED (SELECT m.*, crm_profile.profile(m.r, (SELECT crm_profile.profile_fit(n.r) FROM member n WHERE n.place <= 100)) AS profile FROM member m WHERE m.place <= 100),
-		middle AS (
-			SELECT DISTINCT ON (a.segment) a.segment, a.customer, a.r FROM sampled a JOIN LATERAL (
-				SELECT sum(round(crm_profile.similarity(a.profile, b.profile)::numeric, 6)) AS likeness FROM sampled b WHERE b.segment = a.segment) l ON true
-			ORDER BY a.segment, l.likeness DESC NULLS LAST, a.customer COLLATE "C")
-		SELECT f.segment, f."position", f.here, f.means, f.lowest, m.customer, to_jsonb(m.r) FROM figure f LEFT JOIN middle m ON m.segment = f.segment$sql$,
-		people, (SELECT string_agg(format('p.%I, ', n), '' ORDER BY place) FROM unnest(attributes) WITH ORDINALITY u(n, place))) USING parts;
-END $$; -- of a FROM item of customers with figures and attributes, for each segment and (NULL) for all: customers, orders, amount and median recency, the means and smallest values of the numbers, and the customer nearest to the middle
+CREATE FUNCTION crm_profile_internal.key_sample_transfn(state internal, key text, size integer) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.key_sample_finalfn(state internal) RETURNS text[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name="key_sample"
+CREATE AGGREGATE crm_profile_internal.key_sample(key text, size integer) (
+	SFUNC = crm_profile_internal.key_sample_transfn, STYPE = internal, SSPACE = 8192,
+	FINALFUNC = crm_profile_internal.key_sample_finalfn,
+	COMBINEFUNC = crm_profile_internal.key_sample_combine, SERIALFUNC = crm_profile_internal.key_sample_serialize, DESERIALFUNC = crm_profile_internal.key_sample_deserialize,
+	PARALLEL = SAFE); -- so many of the keys, the same on every machine and in any order; NULL: there are none
 
-CREATE FUNCTION crm_profile_internal.segment_phrases(persona text, figures jsonb, columns jsonb, language text, OUT segment text, OUT shown text[], OUT phrases text) RETURNS SETOF record
+CREATE FUNCTION crm_profile_internal.segment_examples(people text, key_type text, parts jsonb, attributes text[], OUT segment text, OUT example text, OUT example_values jsonb) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN QUERY EXECUTE format($sql$
-		WITH cell AS (SELECT p.segment::text, p.attribute::text, p.value, p.customers, (p.concentration - 1) * sqrt(p.customers / p.concentration) AS strength FROM %s p),
+		WITH member AS MATERIALIZED (
+			SELECT d.segment, p.customer::text AS customer, "(row)" AS r
+			FROM (SELECT f.segment, k::%4$s AS customer FROM jsonb_to_recordset($1) f(segment text, n bigint, sample text[]), unnest(f.sample) k WHERE f.n >= 5 LIMIT %5$s) d JOIN %1$s p ON %3$s,
+				LATERAL (SELECT %2$s p.frequency AS "(frequency)", p.monetary AS "(monetary)", p.recency AS "(recency)") "(row)"),
+		sampled AS MATERIALIZED (SELECT m.*, crm_profile.profile(m.r, (SELECT crm_profile.profile_fit(n.r) FROM member n)) AS profile FROM member m)
+		SELECT DISTINCT ON (a.segment) a.segment, a.customer, to_jsonb(a.r) FROM sampled a JOIN LATERAL (
+			SELECT sum(round(crm_profile.similarity(a.profile, b.profile)::numeric, 6)) AS likeness FROM sampled b WHERE b.segment = a.segment) l ON true
+		ORDER BY a.segment, l.likeness DESC NULLS LAST, a.customer COLLATE "C"$sql$,
+		people, (SELECT string_agg(format('p.%I, ', n), '' ORDER BY place) FROM unnest(attributes) WITH ORDINALITY u(n, place)),
+		crm_profile_internal.same_key(key_type, 'p.customer', 'd.customer'), key_type, 100 * greatest(jsonb_array_length(parts), 1)) USING parts;
+END $$; -- for each segment of five customers or more, of a FROM item of customers with figures and attributes, the customer of its sample who is nearest to all of the sample
+
+CREATE FUNCTION crm_profile_internal.segment_phrases(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[], columns jsonb, language text, OUT segment text, OUT shown text[], OUT phrases text) RETURNS SETOF record
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 12
+	BEGIN ATOMIC
+		WITH cell AS (SELECT p.segment::text, p.attribute::text, p.value, p.customers, (p.concentration - 1) * sqrt(p.customers / p.concentration) AS strength FROM crm_profile_internal.segment_persona(segments, counts, ARRAY(SELECT k.name FROM jsonb_to_recordset(columns) k(name text, whole boolean) WHERE k.whole)) p),
 			attribute AS (
 				SELECT c.segment, c.attribute, max(c.strength) AS strength, array_agg(c.value ORDER BY c.strength DESC, c.value COLLATE "C") AS "values", array_agg(c.customers ORDER BY c.strength DESC, c.value COLLATE "C") AS customers
 				FROM cell c GROUP BY c.segment, c.attribute),
-			best AS (SELECT a.*, k.class, k.whole, k.place, row_number() OVER (PARTITION BY a.segment ORDER BY a.strength DESC, a.attribute COLLATE "C") AS rank
-				FROM attribute a JOIN jsonb_to_recordset($2) k(name text, class text, whole boolean, place integer) ON k.name = a.attribute)
+			best AS (SELECT a.*, k.class, k.whole, row_number() OVER (PARTITION BY a.segment ORDER BY a.strength DESC, a.attribute COLLATE "C") AS rank
+				FROM attribute a JOIN jsonb_to_recordset(columns) k(name text, class text, whole boolean) ON k.name = a.attribute),
+			number AS (SELECT c.segment, c.attribute, c.total / NULLIF(c.customers, 0) AS mean, sum(c.total) OVER a / NULLIF(sum(c.customers) OVER a, 0) AS mean_of_all, min(c.lowest) OVER a AS lowest
+				FROM unnest(counts) c WHERE c.value IS NULL WINDOW a AS (PARTITION BY c.attribute))
 		SELECT b.segment, array_agg(b.attribute ORDER BY b.rank), string_agg(CASE WHEN b.class IN ('number', 'date')
-				THEN crm_profile_internal.card_range(b.attribute, r.low, r.high, b.class, b.whole, e.lowest[b.place], e.means[b.place], h.means[b.place] / NULLIF(e.means[b.place], 0), $3)
-				ELSE crm_profile_internal.card_words(b.attribute, b."values"[:3], b.class, $3) END, ', ' ORDER BY b.rank)
+				THEN crm_profile_internal.card_range(b.attribute, r.low, r.high, b.class, b.whole, n.lowest, n.mean_of_all, n.mean / NULLIF(n.mean_of_all, 0), segment_phrases.language)
+				ELSE crm_profile_internal.card_words(b.attribute, b."values"[:3], b.class, segment_phrases.language) END, ', ' ORDER BY b.rank)
 		FROM best b LEFT JOIN LATERAL crm_profile_internal.card_ranges(b."values", b.customers, b.class) r ON b.class IN ('number', 'date')
-			JOIN jsonb_to_recordset($1) h(segment text, means numeric[]) ON h.segment = b.segment
-			JOIN jsonb_to_recordset($1) e(segment text, means numeric[], lowest numeric[]) ON e.segment IS NULL
-		WHERE b.rank <= 4 GROUP BY b.segment$sql$, persona) USING figures, columns, language;
-END $$; -- for each segment the four attributes that are most characteristic of it by a FROM item like segment_persona, as phrases
+			LEFT JOIN number n ON n.segment = b.segment AND n.attribute = b.attribute
+		WHERE b.rank <= 4 GROUP BY b.segment;
+	END; -- for each segment the four attributes that are most characteristic of it, as phrases
 
 CREATE FUNCTION crm_profile_internal.source_card_columns(source text) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	RETURN (SELECT jsonb_agg(jsonb_build_object('name', c.attname, 'class', c.class, 'whole', c.whole, 'place', c.place) ORDER BY c.attnum)
-		FROM (SELECT a.attname, a.attnum, k.class, crm_profile_internal.is_whole(crm_profile_internal.base_type(a.atttypid)) AS whole,
-				CASE WHEN k.class = 'number' THEN count(*) FILTER (WHERE k.class = 'number') OVER (ORDER BY a.attnum) END AS place
+	RETURN (SELECT jsonb_agg(jsonb_build_object('name', c.attname, 'class', c.class, 'whole', c.whole) ORDER BY c.attnum)
+		FROM (SELECT a.attname, a.attnum, k.class, crm_profile_internal.is_whole(crm_profile_internal.base_type(a.atttypid)) AS whole
 			FROM pg_attribute a, LATERAL (SELECT crm_profile_internal.source_attribute_class(a.atttypid) AS class) k
 			WHERE a.attrelid = to_regclass(format('%I.customer_attributes', source)) AND a.attnum > 1 AND NOT a.attisdropped
 				AND NOT EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = 'crm_profile.customer_profile_row'::regclass AND p.attname = a.attname)) c);
-COMMENT ON FUNCTION crm_profile_internal.source_card_columns IS 'the attributes of a source with class, whether they are whole numbers, and their place among the numbers; NULL if there are none';
+COMMENT ON FUNCTION crm_profile_internal.source_card_columns IS 'the attributes of a source with class, and whether they are whole numbers; NULL if there are none';
 
-CREATE FUNCTION crm_profile_internal.cards(people text, persona text, columns jsonb, language text, OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
+CREATE FUNCTION crm_profile_internal.cards(people text, key_type text, parts jsonb, segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[], columns jsonb, language text,
+	OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	few CONSTANT integer := 5;
-	figures jsonb;
+	examples jsonb;
 BEGIN
-	SELECT jsonb_agg(f) INTO figures FROM crm_profile_internal.segment_figures(people, ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c),
-		ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c WHERE c ->> 'class' = 'number' ORDER BY (c -> 'place')::integer), ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c WHERE (c -> 'whole')::boolean)) f;
+	IF parts IS NULL THEN
+		EXECUTE format('SELECT jsonb_agg(part) FROM (SELECT coalesce(p.segment, ''(unscored)'')::text AS segment, min(p.segment_position) AS "position", count(*) AS n, sum(p.frequency) AS orders, sum(p.monetary) AS amount,
+			round(crm_profile_internal.median(p.recency)::numeric) AS silence, crm_profile_internal.key_sample(p.customer::text, 100) AS sample FROM %s p GROUP BY p.segment) part', people) INTO parts;
+	END IF;
+	SELECT jsonb_agg(e) INTO examples FROM crm_profile_internal.segment_examples(people, key_type, parts, ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, n) ORDER BY n)) e;
 	RETURN QUERY
-		SELECT h.segment, h.here[1]::bigint, CASE WHEN h.here[1] < few THEN crm_profile_internal.in_words('card.small', cards.language, few::text)
-			ELSE concat_ws('; ', p.phrases, NULLIF(crm_profile_internal.card_behaviour(h.here, e.here, cards.language), ''),
-				CASE WHEN h.here[3] >= 0 AND e.here[3] > 0 THEN crm_profile_internal.in_words('card.shares', cards.language, crm_profile_internal.card_percent(h.here[1] / e.here[1], cards.language), crm_profile_internal.card_percent(h.here[3] / e.here[3], cards.language))
-					ELSE crm_profile_internal.in_words('card.share', cards.language, crm_profile_internal.card_percent(h.here[1] / e.here[1], cards.language)) END) END,
-			h.example, crm_profile_internal.card_example(h.example_values, p.shown, cards.language)
-		FROM jsonb_to_recordset(figures) h(segment text, "position" integer, here numeric[], example text, example_values jsonb)
-			JOIN jsonb_to_recordset(figures) e(segment text, here numeric[]) ON e.segment IS NULL
-			LEFT JOIN LATERAL (SELECT * FROM crm_profile_internal.segment_phrases(persona, figures, columns, cards.language) WHERE persona IS NOT NULL) p ON p.segment = h.segment
-		WHERE h.segment IS NOT NULL ORDER BY h."position" NULLS LAST, h.segment;
-END $$; -- cards of the segments of a FROM item of customers, with a FROM item like segment_persona (NULL: none)
+		WITH part AS (SELECT p.*, sum(p.n) OVER () AS all_n, sum(p.orders) OVER () AS all_orders, sum(p.amount) OVER () AS all_amount
+			FROM jsonb_to_recordset(parts) p(segment text, "position" integer, n bigint, orders numeric, amount numeric, silence numeric))
+		SELECT h.segment, h.n, CASE WHEN h.n < few THEN crm_profile_internal.in_words('card.small', cards.language, few::text)
+			ELSE concat_ws('; ', p.phrases, NULLIF(crm_profile_internal.card_behaviour(ARRAY[h.n, h.orders, h.amount, h.silence], ARRAY[h.all_n, h.all_orders, h.all_amount], cards.language), ''),
+				CASE WHEN h.amount >= 0 AND h.all_amount > 0 THEN crm_profile_internal.in_words('card.shares', cards.language, crm_profile_internal.card_percent(h.n / h.all_n, cards.language), crm_profile_internal.card_percent(h.amount / h.all_amount, cards.language))
+					ELSE crm_profile_internal.in_words('card.share', cards.language, crm_profile_internal.card_percent(h.n / h.all_n, cards.language)) END) END,
+			e.example, crm_profile_internal.card_example(e.example_values, p.shown, cards.language)
+		FROM part h LEFT JOIN crm_profile_internal.segment_phrases(segments, counts, columns, cards.language) p ON p.segment = h.segment
+			LEFT JOIN jsonb_to_recordset(examples) e(segment text, example text, example_values jsonb) ON e.segment = h.segment
+		ORDER BY h."position" NULLS LAST, h.segment;
+END $$; -- cards of the segments of a FROM item of customers; parts: customers, orders, amount, median recency and a sample of each (NULL: they are counted); counts: their attributes (NULL: none)
+
+CREATE FUNCTION crm_profile_internal.source_cards(src crm_profile.source_definition, language text, parts jsonb DEFAULT NULL, OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	segments crm_profile.segment_scheme;
+	counts crm_profile_internal.persona_count[];
+BEGIN
+	IF src.attributes IS NOT NULL THEN
+		EXECUTE format('SELECT %s, (%s)', crm_profile_internal.source_model_in_use(src, 'segments'), crm_profile_internal.source_persona_counts(src, true)) INTO segments, counts;
+	END IF;
+	RETURN QUERY SELECT c.* FROM crm_profile_internal.cards(crm_profile_internal.source_people(src.name), src.key_type, parts, segments, counts, crm_profile_internal.source_card_columns(src.name), language) c;
+END $$; -- segment_card(); parts: as in cards()
 
 CREATE FUNCTION crm_profile.segment_card(source text, language text DEFAULT NULL, OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 12 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	language := crm_profile_internal.check_language(language);
-	PERFORM crm_profile_internal.check_source_exists(source);
-	RETURN QUERY SELECT c.* FROM crm_profile_internal.cards(crm_profile_internal.source_people(source), CASE WHEN to_regclass(format('%I.segment_persona', source)) IS NOT NULL THEN format('%I.segment_persona', source) END,
-		crm_profile_internal.source_card_columns(source), language) c;
+	RETURN QUERY SELECT c.* FROM crm_profile_internal.source_cards(crm_profile_internal.evaluated_source(source), language) c;
 END $$; -- each segment of a source in one sentence: the attributes that set it apart, how its customers buy, its shares; and the customer nearest to its middle; with the rights of the reader, for at least five customers
 
 ---------------------------------------------------------------- a segment as a rule
@@ -552,6 +543,7 @@ DECLARE
 	named text;
 	rows text;
 	found crm_profile.profile_groups;
+	counts crm_profile_internal.persona_count[];
 	alike double precision[];
 BEGIN
 	language := crm_profile_internal.check_language(language);
@@ -585,10 +577,11 @@ BEGIN
 	EXECUTE format('SELECT array_agg(g.alike ORDER BY g.n) FROM (SELECT n.n, (crm_profile_internal.decimal_sum(crm_profile.similarity(n.p, $2[n.n])) / count(crm_profile.similarity(n.p, $2[n.n])))::float8 AS alike FROM (SELECT e.p, crm_profile.nearest_group(e.p, $2) AS n FROM
 		(SELECT crm_profile.profile("(row)", $1) AS p FROM (SELECT least(1, 50000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s x, LATERAL (SELECT %s) "(row)" WHERE crm_profile_internal.in_sample(x.customer::text, s.share) OFFSET 0) e) n GROUP BY n.n) g', people, people, named)
 		INTO alike USING profile_model, found.medoids;
+	EXECUTE crm_profile_internal.persona_counts_query('x.segment', named, ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o) ORDER BY o), rows || ' x', people || ' x WHERE true', 'x.customer::text', true)
+		INTO counts;
 	FOR group_number, customers, card, example, example_card, share IN
 		SELECT c.segment::integer, c.customers, c.card, c.example, c.example_card, c.customers / sum(c.customers) OVER ()::double precision
-		FROM crm_profile_internal.cards(rows, format('(SELECT s.* FROM crm_profile_internal.segment_persona(NULL, (%s), %L) s)', crm_profile_internal.persona_counts_query('x.segment', named,
-			ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o) ORDER BY o), rows || ' x', people || ' x WHERE true', 'x.customer::text'), ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c WHERE (c -> 'whole')::boolean)), columns, customer_groups.language) c ORDER BY c.segment::integer LOOP
+		FROM crm_profile_internal.cards(rows, (crm_profile_internal.evaluated_source(source)).key_type, NULL, NULL, counts, columns, customer_groups.language) c ORDER BY c.segment::integer LOOP
 		likeness := alike[group_number];
 		medoid := found.medoids[group_number];
 		RETURN NEXT;

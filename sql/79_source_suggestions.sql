@@ -44,6 +44,27 @@ CREATE FUNCTION crm_profile_internal.order_rank(name text) RETURNS double precis
 		ELSE 0.5 END;
 COMMENT ON FUNCTION crm_profile_internal.order_rank IS 'how likely a table of this name, in snake_case, holds orders of customers: above 6 most, 0 least';
 
+CREATE FUNCTION crm_profile_internal.contract_named(name text) RETURNS boolean
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN name ~ '(subscription|contract|membership|policy|policie|agreement|abonnement|abo|vertrag|vertraege|contrat|contrato|contratto)s?(_?(entity|table|data|list))*$'; -- whether a table of this name, in snake_case, holds what customers pay again and again
+
+CREATE FUNCTION crm_profile_internal.names_of_key(relation oid) RETURNS SETOF text
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 3 SET search_path = pg_catalog, pg_temp
+	BEGIN ATOMIC
+		SELECT DISTINCT e.name FROM pg_class c, LATERAL (SELECT crm_profile_internal.squashed(crm_profile_internal.key_column(c.oid)) AS key, crm_profile_internal.squashed(c.relname) AS own,
+				substring(crm_profile_internal.snake_name(c.relname) FROM '([a-z]+)(_?(entity|table|data|list))*$') AS noun) n,
+			LATERAL (VALUES (CASE WHEN length(n.key) > 5 AND n.key <> 'entityid' THEN n.key END), (regexp_replace(regexp_replace(n.own, 'ies$', 'y'), 's$', '') || n.key), (regexp_replace(regexp_replace(n.noun, 'ies$', 'y'), 's$', '') || n.key)) e(name)
+		WHERE c.oid = relation AND e.name IS NOT NULL;
+	END; -- what a column of another table is called that holds the key of this one, without what separates words
+
+CREATE FUNCTION crm_profile_internal.referring_column(relation oid, target oid) RETURNS name
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	BEGIN ATOMIC
+		SELECT a.attname FROM pg_attribute a JOIN pg_attribute k ON k.attrelid = target AND k.attname = crm_profile_internal.key_column(target)
+		WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND crm_profile_internal.key_class(a.atttypid) = crm_profile_internal.key_class(k.atttypid)
+			AND crm_profile_internal.squashed(a.attname) IN (SELECT crm_profile_internal.names_of_key(target)) ORDER BY a.attnum LIMIT 1;
+	END; -- the column of one table that is named after the key of the other; NULL: there is none
+
 CREATE FUNCTION crm_profile_internal.suggest_pairs(OUT customers oid, OUT customer_key name, OUT orders oid, OUT order_customer name, OUT link oid, OUT by_foreign_key boolean, OUT likely double precision) RETURNS SETOF record
 	-- the planner knows nothing of these steps, and none may be a loop over all pairs of thousands of tables
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off ROWS 20
@@ -68,7 +89,7 @@ CREATE FUNCTION crm_profile_internal.suggest_pairs(OUT customers oid, OUT custom
 		person AS MATERIALIZED (
 			SELECT r.*, k.people, crm_profile_internal.squashed(r.relname) AS own, CASE WHEN k.people > 0 THEN crm_profile_internal.key_column(r.oid) END AS key,
 				substring(r.name FROM '(customer|client|kunde|kunden|buyer|shopper|patron|donor|debitor|cliente|klant|consumer|guest|partner|member|mitglied|account|subscriber|party|household|contact|user|usuario|benutzer|person|patient|company)(?!.*(customer|client|user|account|member|contact|partner))') AS noun
-			FROM relation r JOIN ranked k ON k.name = r.name WHERE (k.people > 0 OR k.people = 0 AND r.oid IN (SELECT f.confrelid FROM refers f)) AND r.oid NOT IN (SELECT j.oid FROM joining j)),
+			FROM relation r JOIN ranked k ON k.name = r.name WHERE (k.people > 0 OR k.people = 0 AND r.oid IN (SELECT f.confrelid FROM refers f)) AND r.oid NOT IN (SELECT j.oid FROM joining j) AND NOT crm_profile_internal.contract_named(r.name)),
 		keyed AS MATERIALIZED (
 			SELECT p.*, crm_profile_internal.squashed(p.key) AS key_name, crm_profile_internal.key_class(a.atttypid) AS class FROM person p JOIN pg_attribute a ON a.attrelid = p.oid AND a.attname = p.key WHERE p.people > 0),
 		named AS MATERIALIZED (
@@ -95,22 +116,32 @@ CREATE FUNCTION crm_profile_internal.suggest_pairs(OUT customers oid, OUT custom
 			UNION SELECT b.customers, b.key, b.orders, b.attname, CASE WHEN b.refers THEN 1.5 ELSE 0.0 END FROM by_name b
 			WHERE NOT b.refers OR EXISTS (SELECT FROM refers f JOIN pg_depend d ON d.refobjid = f.confrelid AND d.classid = 'pg_rewrite'::regclass JOIN pg_rewrite w ON w.oid = d.objid WHERE f.conrelid = b.orders AND f.own = b.attnum AND w.ev_class = b.customers)),
 		pair AS MATERIALIZED (
-			SELECT f.customers, f.key, f.orders, f.attname, f.how = 1 AS by_foreign_key, NULL::oid AS link, p.people + crm_profile_internal.buyer_rank(b.name) + f.how - (p.relkind IN ('v', 'm'))::int AS fit, o.name AS orders_name, o.rows AS order_rows, p.rows AS customer_rows
+			SELECT f.customers, f.key, f.orders, f.attname, f.how = 1 AS by_foreign_key, NULL::oid AS link, p.people + crm_profile_internal.buyer_rank(b.name) + f.how - (p.relkind IN ('v', 'm'))::int AS fit, o.name AS orders_name, o.rows AS order_rows, p.rows AS customer_rows, p.name AS customers_name
 			FROM found f JOIN person p ON p.oid = f.customers JOIN relation o ON o.oid = f.orders, LATERAL (SELECT crm_profile_internal.snake_name(f.attname) AS name) b
 			WHERE crm_profile_internal.buyer_rank(b.name) IS NOT NULL AND o.relkind NOT IN ('v', 'm')
 				-- user names of WordPress, not the keys of WooCommerce's own list
 				AND NOT (o.name ~ 'wc_orders$' AND p.name ~ 'customer_lookup$')),
-		-- who bought is told by a table between the orders and the customers
+		-- what a table of another name may tell the customer of: by name, where there are no foreign keys
+		told AS MATERIALIZED (
+			SELECT r.oid, r.schema, r.name, crm_profile_internal.contract_named(r.name) AS contract FROM relation r
+			WHERE r.relkind NOT IN ('v', 'm') AND (crm_profile_internal.contract_named(r.name) OR r.name ~ '(^|_)(order|deal|opportunity|opportunitie|contribution|donation)s?$')),
+		referring AS MATERIALIZED (
+			SELECT f.conrelid AS oid, t.oid AS target, t.name, t.contract FROM refers f JOIN told t ON t.oid = f.confrelid WHERE f.conrelid <> f.confrelid
+			UNION SELECT c.attrelid, t.oid, t.name, t.contract FROM told t, LATERAL crm_profile_internal.names_of_key(t.oid) k(name) JOIN col c ON c.name = k.name WHERE c.schema = t.schema AND c.attrelid <> t.oid),
+		-- who bought is told by a table between the orders and the customers, or by a contract that is paid
 		linked AS MATERIALIZED (
-			SELECT p.customers, p.key, f.confrelid AS orders, p.attname, p.by_foreign_key, p.orders AS link, p.fit - 1 AS fit, h.name, h.rows, p.customer_rows
-			FROM (SELECT * FROM pair WHERE orders_name ~ 'order.*(customer|client|user|buyer)|(customer|client|user|buyer).*order' OR orders IN (SELECT j.oid FROM joining j)) p JOIN refers f ON f.conrelid = p.orders JOIN relation h ON h.oid = f.confrelid
-			WHERE h.oid <> p.customers AND NOT EXISTS (SELECT FROM pair o WHERE o.orders = h.oid)),
+			SELECT p.customers, p.key, h.oid AS orders, p.attname, p.by_foreign_key, p.orders AS link, p.fit - 1 AS fit, h.name, h.rows, p.customer_rows, p.customers_name
+			FROM (SELECT p.orders, f.confrelid AS oid FROM pair p JOIN refers f ON f.conrelid = p.orders WHERE p.orders_name ~ 'order.*(customer|client|user|buyer)|(customer|client|user|buyer).*order' OR p.orders IN (SELECT j.oid FROM joining j)
+					UNION SELECT p.orders, r.target FROM pair p JOIN referring r ON r.oid = p.orders WHERE NOT r.contract AND strpos(p.orders_name, rtrim(p.customers_name, 's')) > 0 AND strpos(p.orders_name, rtrim(r.name, 's')) > 0 AND p.orders_name <> r.name
+					UNION SELECT p.orders, r.oid FROM pair p JOIN referring r ON r.target = p.orders WHERE r.contract) l
+				JOIN pair p ON p.orders = l.orders JOIN relation h ON h.oid = l.oid
+			WHERE h.oid <> p.customers AND h.relkind NOT IN ('v', 'm') AND NOT EXISTS (SELECT FROM pair o WHERE o.orders = h.oid)),
 		best AS MATERIALIZED (
-			SELECT DISTINCT ON (p.orders) p.* FROM (SELECT * FROM pair UNION ALL SELECT * FROM linked) p ORDER BY p.orders, p.fit DESC, p.customers, p.attname),
+			SELECT DISTINCT ON (p.orders) p.* FROM (SELECT * FROM pair UNION ALL SELECT * FROM linked) p ORDER BY p.orders, p.fit DESC, p.customers_name COLLATE "C", p.customers, p.attname),
 		-- columns are ranked for the best by name alone
 		likely AS MATERIALIZED (
 			SELECT b.*, n.as_orders FROM best b JOIN (SELECT n.orders_name, crm_profile_internal.order_rank(n.orders_name) AS as_orders FROM (SELECT DISTINCT orders_name FROM best) n) n ON n.orders_name = b.orders_name
-			WHERE n.as_orders > 0 AND (b.link IS NULL OR n.as_orders >= 4) ORDER BY b.fit + n.as_orders DESC, b.order_rows DESC, b.orders LIMIT 200),
+			WHERE n.as_orders > 0 AND (b.link IS NULL OR n.as_orders >= 3) ORDER BY b.fit + n.as_orders DESC, b.order_rows DESC, b.orders LIMIT 200),
 		judged AS (
 			SELECT l.orders, min(CASE WHEN y.typcategory = 'D' THEN crm_profile_internal.day_rank(n.name, l.orders_name)
 						WHEN y.oid IN ('int4'::regtype, 'int8'::regtype) AND n.name ~ '(^created$|time|date|_at$)' THEN crm_profile_internal.day_rank(n.name, l.orders_name) END) AS day,
@@ -120,6 +151,8 @@ CREATE FUNCTION crm_profile_internal.suggest_pairs(OUT customers oid, OUT custom
 		SELECT l.customers, l.key, l.orders, l.attname, l.link, l.by_foreign_key,
 			l.fit + l.as_orders + CASE WHEN j.amount <= 4 THEN 2 WHEN j.amount <= 7 THEN 1.5 WHEN l.as_orders >= 4 THEN 1 WHEN j.amount <= 8 THEN 0.5 ELSE 0 END
 				+ CASE WHEN j.day <= 1 THEN 1 WHEN j.day <= 4 THEN 0.5 ELSE 0 END + (l.order_rows > l.customer_rows)::int * 0.5
+				-- a contract that is paid is no order itself
+				- CASE WHEN crm_profile_internal.contract_named(l.orders_name) AND EXISTS (SELECT FROM linked k WHERE k.link = l.orders) THEN 3 ELSE 0 END
 		FROM likely l JOIN judged j ON j.orders = l.orders WHERE j.day IS NOT NULL
 		ORDER BY 7 DESC, l.order_rows DESC, l.customers::regclass::text COLLATE "C", l.orders::regclass::text COLLATE "C" LIMIT 25;
 	END; -- pairs of tables that look like customers and their orders, most likely first, by names, types and keys alone; link: the table that tells who bought, if the orders do not
@@ -172,6 +205,7 @@ DECLARE
 	lines record;
 	selected text[];
 	joined text;
+	by_contract boolean;
 BEGIN
 	days := own.days;
 	ordered_at := days[1];
@@ -181,9 +215,16 @@ BEGIN
 		WHERE r.rank <= 8 OR r.rank = 50 AND u.n = 1 AND crm_profile_internal.order_rank((SELECT crm_profile_internal.snake_name(c.relname) FROM pg_class c WHERE c.oid = orders)) >= 3 ORDER BY u.n LIMIT 3);
 	amount := amounts[1];
 	IF link IS NOT NULL THEN
-		SELECT format(E'%s o\n JOIN %s k\n ON %s', orders, link, string_agg(format('k.%I = o.%I', a.attname, b.attname), E'\n AND ' ORDER BY u.n)) INTO joined
-			FROM pg_constraint f, unnest(f.conkey, f.confkey) WITH ORDINALITY u(own, other, n) JOIN pg_attribute a ON a.attrelid = link AND a.attnum = u.own JOIN pg_attribute b ON b.attrelid = orders AND b.attnum = u.other
-			WHERE f.oid = (SELECT min(g.oid) FROM pg_constraint g WHERE g.contype = 'f' AND g.conrelid = link AND g.confrelid = orders);
+		SELECT string_agg(CASE WHEN f.conrelid = link THEN format('k.%I = o.%I', a.attname, b.attname) ELSE format('k.%I = o.%I', b.attname, a.attname) END, E'\n AND ' ORDER BY u.n) INTO joined
+			FROM pg_constraint f CROSS JOIN LATERAL unnest(f.conkey, f.confkey) WITH ORDINALITY u(own, other, n) JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = u.own JOIN pg_attribute b ON b.attrelid = f.confrelid AND b.attnum = u.other
+			WHERE f.oid = (SELECT min(g.oid) FROM pg_constraint g WHERE g.contype = 'f' AND (g.conrelid, g.confrelid) IN ((link, orders), (orders, link)));
+		by_contract := crm_profile_internal.contract_named((SELECT crm_profile_internal.snake_name(c.relname) FROM pg_class c WHERE c.oid = link));
+		IF joined IS NULL THEN
+			joined := CASE WHEN by_contract THEN format('k.%I = o.%I', crm_profile_internal.key_column(link), crm_profile_internal.referring_column(orders, link))
+				ELSE format('k.%I = o.%I', crm_profile_internal.referring_column(link, orders), crm_profile_internal.key_column(orders)) END;
+		END IF;
+		-- a contract that has ended was paid all the same
+		joined := format(E'%s o\n JOIN %s k\n ON %s', orders, coalesce('(SELECT * FROM ' || link || E'\n WHERE ' || CASE WHEN NOT by_contract THEN (crm_profile_internal.infer_filter(link, '')).condition END || ')', link::text), joined);
 		amount := 'amount';
 		selected := ARRAY[format('k.%I', order_customer), (crm_profile_internal.infer_amounts(orders, '', 'o.')).amounts[1] || ' AS amount'];
 	ELSE

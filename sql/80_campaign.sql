@@ -294,7 +294,7 @@ CREATE FUNCTION crm_profile_internal.contact_figures(history crm_profile.purchas
 		SELECT coalesce(crm_profile_internal.orders_between(history, contacted_on - 1, contacted_on + response_days), 0) > 0,
 			coalesce(crm_profile_internal.value_between(history, contacted_on - 1, contacted_on + response_days, by_profit), 0),
 			coalesce(crm_profile_internal.value_between(history, contacted_on - 366, contacted_on - 1, by_profit), 0),
-			coalesce(crm_profile_internal.segment_met(crm_profile.rfm_score(history, rfm, contacted_on - 1), segments, crm_profile.lifecycle(history, contacted_on - 1, active_days, clv), met), '(unscored)'),
+			coalesce(crm_profile_internal.segment_on_day(history, rfm, contacted_on - 1, segments, active_days, clv, met), '(unscored)'),
 			crm_profile.probability_of_purchase(history, clv, contacted_on - 1, make_interval(days => horizon_days));
 	END; -- what a customer ordered after contact and before, and what was known of them the day before
 

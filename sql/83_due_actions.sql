@@ -41,7 +41,7 @@ CREATE TYPE crm_profile_internal.due_action_row AS ( -- a row of the view due_ac
 -- each model is used once, so that a call is inlined where the model is a subquery
 CREATE FUNCTION crm_profile_internal.due_segment(history crm_profile.purchase_history, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, day date, met integer) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN coalesce(crm_profile_internal.segment_met(crm_profile.rfm_score(history, rfm, day), segments, crm_profile.lifecycle(history, day, active_days, clv), met), 'no segment'); -- the segment of a customer on a day, in words
+	RETURN coalesce(crm_profile_internal.segment_on_day(history, rfm, day, segments, active_days, clv, met), 'no segment'); -- the segment of a customer on a day, in words
 
 CREATE FUNCTION crm_profile_internal.due_tier(history crm_profile.purchase_history, a_from numeric, b_from numeric, day date, period interval, tier_by text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE

@@ -653,9 +653,7 @@ DECLARE
 	buyers text;
 	counts crm_profile_internal.drift_count[];
 BEGIN
-	SELECT string_agg(CASE WHEN a.atttypid = 'timestamptz'::regtype THEN format('c.%I AT TIME ZONE %L', a.attname, src.time_zone) ELSE format('c.%I', a.attname) END, ', ' ORDER BY a.attnum), array_agg(a.attname::text ORDER BY a.attnum)
-		INTO attributes, named FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.customer_attributes', src.name)) AND a.attnum > 1 AND NOT a.attisdropped
-			AND crm_profile_internal.source_attribute_class(a.atttypid) IS NOT NULL;
+	SELECT g.names, g.attributes INTO named, attributes FROM crm_profile_internal.source_given_attributes(src, 'c') g;
 	IF attributes IS NULL THEN
 		RETURN NULL;
 	END IF;

@@ -16,14 +16,43 @@ CREATE TYPE crm_profile_internal.report_cell AS ( -- customers who are alike in 
 	monetary numeric -- their amount in the period
 );
 
+CREATE FUNCTION crm_profile_internal.profile_cells_transfn(state internal, lifecycle text, value_decile integer, r_score integer, f_score integer, first_purchase date, frequency bigint, monetary numeric) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.profile_cells_finalfn(state internal) RETURNS crm_profile_internal.report_cell[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name="profile_cells"
+CREATE AGGREGATE crm_profile_internal.profile_cells(lifecycle text, value_decile integer, r_score integer, f_score integer, first_purchase date, frequency bigint, monetary numeric) (
+	SFUNC = crm_profile_internal.profile_cells_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.profile_cells_finalfn,
+	COMBINEFUNC = crm_profile_internal.profile_cells_combine, SERIALFUNC = crm_profile_internal.profile_cells_serialize, DESERIALFUNC = crm_profile_internal.profile_cells_deserialize,
+	PARALLEL = SAFE); -- customers by lifecycle, tenth and scores
+
 CREATE TYPE crm_profile_internal.report_page AS ( -- what every section of a report needs
 	source text, -- name of the source
 	words jsonb, -- the words of the language, escaped
 	"keys" boolean, -- whether keys of customers and prospects may be shown
 	summary jsonb, -- the rows of segment_summary_details, in their order: several sections show some of them
 	forecast jsonb, -- the rows of revenue_forecast
-	cells crm_profile_internal.report_cell[] -- customer_profile, counted: it is read once for several sections
+	cells crm_profile_internal.report_cell[], -- customer_profile, counted: it is read once for several sections
+	parts jsonb -- totals of the segments, for their cards
 );
+
+CREATE FUNCTION crm_profile_internal.read_profiles(page crm_profile_internal.report_page) RETURNS crm_profile_internal.report_page
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	measures crm_profile_internal.segment_measures[];
+BEGIN
+	EXECUTE format('WITH part AS MATERIALIZED (SELECT p.segment, min(p.segment_position) AS "position", count(*) AS customers, sum(p.frequency) AS orders, sum(p.monetary) AS monetary, sum(p.profit) AS profit,
+			crm_profile_internal.median(p.recency) AS median_recency, crm_profile_internal.median(p.frequency) AS median_frequency, crm_profile_internal.median(p.monetary) AS median_monetary, crm_profile_internal.decimal_sum(p.clv_365d) AS predicted_value,
+			crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d) AS p_90d, crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase) AS p, max(p.horizon_days) AS horizon_days,
+			crm_profile_internal.key_sample(p.customer::text, 100) AS sample, crm_profile_internal.profile_cells(p.lifecycle, p.value_decile, p.r_score, p.f_score, p.first_purchase, p.frequency, p.monetary) AS cells FROM %I.customer_profile p GROUP BY p.segment)
+		SELECT (SELECT array_agg(c) FROM part a, unnest(a.cells) c),
+			array_agg(ROW(a.segment, a.customers, a.monetary, a.profit, a.median_recency, a.median_frequency, a.median_monetary, a.predicted_value, a.p_90d, a.p, a.horizon_days)::crm_profile_internal.segment_measures),
+			jsonb_agg(jsonb_build_object(''segment'', coalesce(a.segment, ''(unscored)''), ''position'', a."position", ''n'', a.customers, ''orders'', a.orders, ''amount'', a.monetary, ''silence'', round(a.median_recency::numeric), ''sample'', a.sample))
+		FROM part a', page.source) INTO page.cells, measures, page.parts;
+	EXECUTE format('SELECT jsonb_agg(s) FROM (%s) s', crm_profile_internal.source_summary_query(crm_profile_internal.evaluated_source(page.source), 'coalesce($1, ''{}'')')) INTO page.summary USING measures;
+	RETURN page;
+END $$; -- adds what several sections show of customer_profile
 
 ---------------------------------------------------------------- words, numbers, dates
 
@@ -93,7 +122,7 @@ CREATE FUNCTION crm_profile_internal.report_number(page crm_profile_internal.rep
 CREATE FUNCTION crm_profile_internal.report_date(page crm_profile_internal.report_page, day date) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN coalesce(format('<time datetime="%s">%s</time>', crm_profile_internal.iso_day(day), format(page.words ->> 'date',
-		extract(day FROM day), page.words ->> ('month.' || extract(month FROM day)), extract(year FROM day))), '–');
+		coalesce(page.words ->> ('day.' || extract(day FROM day)), extract(day FROM day)::text), page.words ->> ('month.' || extract(month FROM day)), extract(year FROM day))), '–');
 COMMENT ON FUNCTION crm_profile_internal.report_date IS 'a day in words';
 
 ---------------------------------------------------------------- parts of a page
@@ -126,14 +155,14 @@ CREATE FUNCTION crm_profile_internal.report_heat(page crm_profile_internal.repor
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN crm_profile_internal.report_chart(page, name, 26 + 30 * cardinality("rows"), (
 		SELECT string_agg(format('<rect x="%s" y="%s" width="%s" height="28" class="h" fill-opacity="%s"/>', round(x, 1), y, round(wide - 2, 1), round(shade, 2))
-			|| CASE WHEN wide >= 34 OR length(written) * 9 < wide THEN crm_profile_internal.report_svg_text(x + wide / 2 - 1, y + 19, CASE WHEN shade > 0.65 THEN 'm on' ELSE 'm' END, written) ELSE '' END, '' ORDER BY n)
+			|| CASE WHEN wide >= 34 OR length(written) * 9 < wide THEN crm_profile_internal.report_svg_text(x + wide / 2 - 1, y + 19, CASE WHEN shade > 0.7 THEN 'm on' ELSE 'm' END, written) ELSE '' END, '' ORDER BY n)
 			FROM (SELECT n, value, 80 + ((n - 1) % cardinality("columns")) * (400.0 / cardinality("columns")) AS x, 26 + 30 * ((n - 1) / cardinality("columns")) AS y,
-					400.0 / cardinality("columns") AS wide, 0.06 + 0.94 * sqrt(greatest(value, 0) / nullif(max(value) OVER (), 0)) AS shade,
+					400.0 / cardinality("columns") AS wide, 0.06 + 0.94 * sqrt(greatest(value, 0) / nullif(max(value) OVER (), 0)) AS even,
 					CASE WHEN kind = 'share' THEN round(100 * value)::text WHEN value < 5 AND value > 0 THEN '&lt; 5' WHEN value >= 100000 THEN crm_profile_internal.report_shown(page, round(value / 1000), 'count') || 'k' ELSE crm_profile_internal.report_shown(page, value, 'count') END AS written
-				FROM unnest("values") WITH ORDINALITY u(value, n)) c WHERE value > 0)
+				FROM unnest("values") WITH ORDINALITY u(value, n)) s, LATERAL (SELECT CASE WHEN even < 0.7 THEN 0.91 * even ELSE 0.77 + 0.77 * (even - 0.7) END AS shade) h WHERE value > 0)
 		|| (SELECT string_agg(crm_profile_internal.report_svg_text(80 + (n - 0.5) * (400.0 / cardinality("columns")) - 1, 16, 'm s', c), '') FROM unnest("columns") WITH ORDINALITY u(c, n))
 		|| (SELECT string_agg(crm_profile_internal.report_svg_text(0, 15 + 30 * n, 's', r), '') FROM unnest("rows") WITH ORDINALITY u(r, n)), "table");
-COMMENT ON FUNCTION crm_profile_internal.report_heat IS 'a heat map: counts or shares row by row, shaded by their square root; counts below five are not told';
+COMMENT ON FUNCTION crm_profile_internal.report_heat IS 'a heat map: counts or shares row by row, shaded by their square root, without the shades on which neither dark nor light text can be read; counts below five are not told';
 
 ---------------------------------------------------------------- sections
 
@@ -178,9 +207,10 @@ BEGIN
 				|| crm_profile_internal.report_svg_text((scale * coalesce(customer_share, 0) + 6)::numeric, 58 * i + 29, ''s'', crm_profile_internal.report_shown($1, customer_share::numeric, ''share''))
 				|| crm_profile_internal.report_svg_bar(0, 58 * i + 35, (scale * coalesce(monetary_share, 0))::numeric, 10, ''a'')
 				|| crm_profile_internal.report_svg_text((scale * greatest(coalesce(monetary_share, 0), 0) + 6)::numeric, 58 * i + 44, ''s'', crm_profile_internal.report_shown($1, monetary_share::numeric, ''share'')), '''' ORDER BY i) AS drawing,
-			string_agg(crm_profile_internal.report_row(name || CASE WHEN strategy <> '''' THEN ''<small>'' || crm_profile_internal.report_word($1, ''text'', strategy) || ''</small>'' ELSE '''' END,
-				crm_profile_internal.report_number($1, customers, ''count''), crm_profile_internal.report_number($1, monetary, ''amount''),
-				crm_profile_internal.report_number($1, mean_p_purchase_90d::numeric, ''share''), crm_profile_internal.report_number($1, predicted_value::numeric, ''amount'')), '''' ORDER BY i) AS rows
+			string_agg(crm_profile_internal.report_row(name, crm_profile_internal.report_number($1, customers, ''count''), crm_profile_internal.report_number($1, monetary, ''amount''),
+				crm_profile_internal.report_number($1, mean_p_purchase_90d::numeric, ''share''), crm_profile_internal.report_number($1, predicted_value::numeric, ''amount''))
+				-- across all columns: a phone has no room beside them
+				|| CASE WHEN strategy <> '''' THEN format(''<tr class="more"><td colspan="5">%%s</td></tr>'', crm_profile_internal.report_word($1, ''text'', strategy)) ELSE '''' END, '''' ORDER BY i) AS rows
 		FROM drawn', page.source) INTO segments USING page;
 	RETURN format('<p class="key"><i class="b"></i>%s <i class="a"></i>%s</p>', page.words ->> 'legend.customers', page.words ->> 'legend.revenue')
 		|| format('<div class="pair">%s%s</div>', crm_profile_internal.report_chart(page, 'segments', 58 * segments.lines + 4, segments.drawing, NULL),
@@ -320,7 +350,7 @@ CREATE FUNCTION crm_profile_internal.report_personas(page crm_profile_internal.r
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT '<div class="cards">' || string_agg(format('<article><h3>%s</h3><p>%s</p>%s</article>', crm_profile_internal.report_word(page, 'segment', c.segment), crm_profile_internal.html(c.card),
 			CASE WHEN page."keys" THEN format('<p><b>%s</b> %s</p>', crm_profile_internal.html(c.example), crm_profile_internal.html(c.example_card)) ELSE '' END), '') || '</div>'
-		FROM crm_profile.segment_card(page.source, page.words ->> 'language') c WHERE c.card IS NOT NULL);
+		FROM crm_profile_internal.source_cards(crm_profile_internal.evaluated_source(page.source), page.words ->> 'language', page.parts) c WHERE c.card IS NOT NULL);
 COMMENT ON FUNCTION crm_profile_internal.report_personas IS 'section of a report: what kind of people are in each segment';
 
 CREATE FUNCTION crm_profile_internal.report_prospects(page crm_profile_internal.report_page) RETURNS text
@@ -389,8 +419,8 @@ END $$; -- section of a report: how the forecasts are made, and how good one was
 
 CREATE FUNCTION crm_profile_internal.report_style() RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN $$:root{--ink:#1d2733;--soft:#5b6875;--paper:#f4f6f8;--card:#fff;--line:#dfe5ea;--a:#0b6e99;--b:#9aa8b4;--wash:#e9eef2;--heat:#07567a}
-@media(prefers-color-scheme:dark){:root{--ink:#e6ebf0;--soft:#9fadb9;--paper:#11171d;--card:#1a222a;--line:#2c3742;--a:#4fb3dc;--b:#6b7987;--wash:#232d37;--heat:#3b9cc6}}
+	RETURN $$:root{--ink:#1d2733;--soft:#5b6875;--paper:#f4f6f8;--card:#fff;--line:#dfe5ea;--a:#0b6e99;--b:#9aa8b4;--wash:#e9eef2;--heat:#07567a;--on:#fff}
+@media(prefers-color-scheme:dark){:root{--ink:#e6ebf0;--soft:#9fadb9;--paper:#11171d;--card:#1a222a;--line:#2c3742;--a:#4fb3dc;--b:#6b7987;--wash:#232d37;--heat:#1f6f96;--on:#fff}}
 *{box-sizing:border-box}html{scroll-behavior:smooth}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
 header,main,footer{max-width:1180px;margin:0 auto;padding:0 16px}header{padding-top:28px}h1{font-size:1.7rem;line-height:1.2;margin:0}h2{font-size:1.15rem;margin:0 0 4px}h3{font-size:1rem;margin:14px 0 2px}
 p{margin:4px 0 10px;color:var(--soft)}nav{display:flex;flex-wrap:wrap;gap:2px 14px;margin:6px 0 16px}a{color:var(--a)}nav a{padding:2px 0}
@@ -398,16 +428,16 @@ main{display:grid;grid-template-columns:minmax(0,1fr);gap:16px}section{backgroun
 @media(min-width:900px){main{grid-template-columns:repeat(2,minmax(0,1fr));align-items:start}.pair{display:grid;grid-template-columns:2fr 3fr;gap:24px}#overview,#segments,#personas,#prospects,#quality,#model,#campaigns,#due{grid-column:1/-1}}
 .kpis{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:8px 0}.kpis div{border-left:3px solid var(--a);padding-left:10px}dt{color:var(--soft);font-size:.85rem}dd{margin:0;font-size:1.5rem;font-weight:600;font-variant-numeric:tabular-nums}dd.note{font-size:.8rem;font-weight:400;color:var(--soft)}
 .chips{list-style:none;display:flex;flex-wrap:wrap;gap:6px;margin:10px 0 0;padding:0}.chips li{background:var(--wash);border-radius:99px;padding:2px 12px;font-size:.85rem}
-figure{margin:8px 0;max-width:640px}svg{display:block;width:100%;height:auto;overflow:visible}text{font:14px system-ui,sans-serif;fill:var(--ink)}text.s{font-size:12px;fill:var(--soft)}text.m{text-anchor:middle;font-size:13px}text.e{text-anchor:end}text.on{fill:var(--card)}
+figure{margin:8px 0;max-width:640px}svg{display:block;width:100%;height:auto;overflow:visible}text{font:14px system-ui,sans-serif;fill:var(--ink)}text.s{font-size:12px;fill:var(--soft)}text.m{text-anchor:middle;font-size:13px}text.e{text-anchor:end}text.on{fill:var(--on)}
 rect.a,i.a{fill:var(--a);background:var(--a)}rect.b,i.b{fill:var(--b);background:var(--b)}rect.n{fill:var(--wash)}.h{fill:var(--heat)}.f{fill:var(--b);fill-opacity:.35}.f.mv{fill:var(--a)}
 .line{fill:none;stroke-width:2.5;stroke-linejoin:round}.line.a{stroke:var(--a)}.line.b{stroke:var(--b);stroke-dasharray:6 4}.line.n{stroke:var(--line)}
 .key{font-size:.85rem;margin:0}.key i{display:inline-block;width:12px;height:12px;border-radius:3px;margin:0 6px 0 0;vertical-align:-1px}.key i+i,.key i:nth-child(2){margin-left:12px}
-.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.88rem;font-variant-numeric:tabular-nums}th,td{padding:6px 8px;border-bottom:1px solid var(--line);text-align:right;vertical-align:top}th:first-child,td:first-child,#prospects tr>:last-child,#quality th:nth-child(2),#quality td:nth-child(2){text-align:left}thead th{color:var(--soft);font-weight:500;white-space:nowrap}tbody th{font-weight:600}small{display:block;font-weight:400;color:var(--soft);max-width:60ch}
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.88rem;font-variant-numeric:tabular-nums}th,td{padding:6px 8px;border-bottom:1px solid var(--line);text-align:right;vertical-align:top}th:first-child,td:first-child,#prospects tr>:last-child,#quality th:nth-child(2),#quality td:nth-child(2){text-align:left}thead th{color:var(--soft);font-weight:500;white-space:nowrap}tbody th{font-weight:600}tr:has(+.more)>*{border-bottom:0}.more td{padding-top:0;color:var(--soft);font-size:.8rem;text-align:left}small{display:block;font-weight:400;color:var(--soft);max-width:60ch}
 details{margin-top:6px}data{white-space:nowrap}summary{cursor:pointer;color:var(--a);font-size:.88rem}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,260px),1fr));gap:12px}article{background:var(--wash);border-radius:8px;padding:10px 14px}article h3{margin:0}article p{margin:4px 0;font-size:.9rem;color:var(--ink)}
 footer{padding:16px;font-size:.82rem}
-@media(max-width:640px){.pair{grid-template-columns:minmax(0,1fr)}}@media(max-width:480px){header,main,footer{padding-left:8px;padding-right:8px}section{padding:12px 10px}th,td{padding:5px 4px}table{font-size:.8rem}text{font-size:17px}text.s{font-size:15px}text.m{font-size:14px}.kpis{grid-template-columns:repeat(2,minmax(0,1fr))}dd{font-size:1.25rem}}
-@media print{:root{--paper:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--wash:#eee}body{font-size:11px}nav{display:none}section{break-inside:avoid;border:0;padding:8px 0}main{display:block}}$$; -- how a report looks: light and dark, from a phone to paper
+@media(max-width:640px){.pair{grid-template-columns:minmax(0,1fr)}}@media(max-width:480px){header,main,footer{padding-left:8px;padding-right:8px}section{padding:12px 10px}th,td{padding:5px 3px}table{font-size:.76rem}thead th{white-space:normal}text{font-size:17px}text.s{font-size:15px}text.m{font-size:14px}.kpis{grid-template-columns:repeat(2,minmax(0,1fr))}dd{font-size:1.25rem}}@media(max-width:400px){#segments table{font-size:.7rem}#segments th,#segments td{padding:5px 1px}#segments tbody th{overflow-wrap:anywhere;hyphens:auto}}
+@media print{:root{--paper:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--wash:#eee}body{font-size:11px}nav{display:none}section{border:0;padding:8px 0}main{display:block}.pair{display:block}.scroll{overflow:visible}table{font-size:10px}th,td{padding:3px 6px}figure{max-width:340px}h2,h3,section>p{break-after:avoid}figure,tr,article,.kpis{break-inside:avoid}}$$; -- how a report looks: light and dark, from a phone to paper
 
 CREATE FUNCTION crm_profile_internal.report_sections(OUT place integer, OUT name text, OUT view text) RETURNS SETOF record
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
@@ -420,7 +450,7 @@ CREATE FUNCTION crm_profile_internal.report_sections(OUT place integer, OUT name
 CREATE FUNCTION crm_profile.report(source text, language text DEFAULT NULL, sections text[] DEFAULT NULL, "keys" boolean DEFAULT false) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
-	page crm_profile_internal.report_page := ROW(source, crm_profile_internal.report_words(crm_profile_internal.check_language(language)), coalesce("keys", false), NULL, NULL, NULL);
+	page crm_profile_internal.report_page := ROW(source, crm_profile_internal.report_words(crm_profile_internal.check_language(language)), coalesce("keys", false), NULL, NULL, NULL, NULL);
 	body text;
 	bodies text := '';
 	links text := '';
@@ -435,13 +465,8 @@ BEGIN
 			DETAIL = format('There are: %s.', (SELECT string_agg(name, ', ' ORDER BY place) FROM crm_profile_internal.report_sections()));
 	END IF;
 	EXECUTE format('SELECT as_of FROM %I.customer_profile LIMIT 1', source) INTO day;
-	IF sections IS NULL OR sections && '{overview,scores,concentration}' THEN
-		EXECUTE format('SELECT array_agg(ROW(c.*)::crm_profile_internal.report_cell) FROM (SELECT p.lifecycle, p.value_decile, p.r_score, p.f_score,
-				count(*), count(p.first_purchase), count(*) FILTER (WHERE p.frequency > 1), count(*) FILTER (WHERE p.frequency > 0), sum(p.monetary)
-			FROM %I.customer_profile p GROUP BY p.lifecycle, p.value_decile, p.r_score, p.f_score) c', source) INTO page.cells;
-	END IF;
-	IF sections IS NULL OR sections && '{overview,segments,migration}' THEN
-		EXECUTE format('SELECT jsonb_agg(s) FROM %I.segment_summary_details s', source) INTO page.summary;
+	IF sections IS NULL OR sections && '{overview,segments,migration,scores,concentration,personas}' THEN
+		page := crm_profile_internal.read_profiles(page);
 	END IF;
 	IF sections IS NULL OR sections && '{overview,forecast}' THEN
 		EXECUTE format('SELECT jsonb_agg(f) FROM %I.revenue_forecast f', source) INTO page.forecast;

@@ -46,6 +46,13 @@ SELECT on_page_are('overview', (SELECT ARRAY[count(*), count(first_purchase), co
 -- revenue on the page is the ledger's, to the cent
 SELECT (SELECT sum(total) FROM sale WHERE day <= '2025-09-20') = (SELECT n FROM (SELECT n, row_number() OVER () AS place FROM on_page('overview') n) p WHERE place = 4) AS the_ledger;
 
+-- cards on the page are those of segment_card, and a table of profiles makes the same page
+SELECT count(*) AS cards, count(*) FILTER (WHERE strpos(page, crm_profile_internal.html(c.card)) = 0) AS missing FROM crm_profile.report('s', 'en', '{personas}') page, crm_profile.segment_card('s', 'en') c WHERE c.card IS NOT NULL;
+CREATE TEMP TABLE before_that AS SELECT crm_profile.report('s', 'en', '{overview,segments,migration,personas}') AS page;
+SELECT crm_profile.alter_source('s', materialize => true);
+SELECT page = crm_profile.report('s', 'en', '{overview,segments,migration,personas}') AS same FROM before_that;
+SELECT crm_profile.alter_source('s', materialize => false);
+
 -- ---------------------------------------------------------------- names, keys and values are text, and keys stay away
 SELECT crm_profile.alter_source('s', scheme => '<i>');
 SELECT crm_profile.refresh('s') IS NOT NULL AS refreshed;
@@ -105,13 +112,13 @@ SELECT count(*) > 0 AS checked FROM crm_profile.check_source('told');
 SELECT * FROM left_in_english('told');
 SELECT l AS language, substring(page FROM '(?<=<small>)[^<]*2024-03-01[^<]*') AS closed, substring(page FROM '<th scope="row">([^<]*4000[^<]*)<') AS left_out, substring(page FROM '<td>([^<]*2025-[^<]*[0-9]\)[^<]*)<') AS newest
 FROM unnest('{de,en,es,fr,it}'::text[]) l, crm_profile.report('told', l, '{quality,model}') page;
-SELECT l AS language, note, crm_profile_internal.report_note(ROW('s', crm_profile_internal.report_words(l), false, NULL, NULL, NULL)::crm_profile_internal.report_page, note) AS told
+SELECT l AS language, note, crm_profile_internal.report_note(ROW('s', crm_profile_internal.report_words(l), false, NULL, NULL, NULL, NULL)::crm_profile_internal.report_page, note) AS told
 FROM unnest('{de,en,es,fr,it}'::text[]) l, unnest(ARRAY['copies of other orders are left out', 'orders and refunds above 50000 count as 50000', 'orders that were refunded in full, and their refunds, are left out',
 	'orders of a customer''s second key are those of the first, by customer_identity', 'segment Hibernating, forecast: still a customer', 'segment Lost, lifecycle active', 'lifecycle new, forecast: no longer a customer',
 	'the as-of date is far past the newest order (2024-01-31): everybody looks inactive; refresh the source, or set as_of', 'the as-of date is before the oldest order (2024-01-31): nobody has bought yet', 'never refreshed',
 	'the last refresh found no orders', 'the customer table was empty at the last refresh', 'at least 60 % have the same recency, and the same monetary: such scores tell little', 'no customer can be Lost, Loyal: each of their cells needs a score that nobody has',
 	'keys occur more than once in the customer table: 3 rows of customer_profile are too many; name another customer_key']) WITH ORDINALITY n(note, place)
-WHERE l = 'de' OR l <> 'en' AND crm_profile_internal.report_note(ROW('s', crm_profile_internal.report_words(l), false, NULL, NULL, NULL)::crm_profile_internal.report_page, note) = note ORDER BY l, place;
+WHERE l = 'de' OR l <> 'en' AND crm_profile_internal.report_note(ROW('s', crm_profile_internal.report_words(l), false, NULL, NULL, NULL, NULL)::crm_profile_internal.report_page, note) = note ORDER BY l, place;
 -- a setting that reads backslashes otherwise changes nothing, and warns of nothing
 SET standard_conforming_strings = off;
 SELECT page = crm_profile.report('s', 'de') AS same FROM (SELECT crm_profile.report('s', 'de') AS page) p;
@@ -119,7 +126,7 @@ SELECT count(*) > 0 AS helped FROM crm_profile.help('back%');
 SELECT count(*) >= 0 AS explained FROM crm_profile.explain_segment('s', (SELECT segment FROM s.customer_profile WHERE segment IS NOT NULL LIMIT 1));
 RESET standard_conforming_strings;
 SELECT crm_profile.drop_source('told');
-SELECT regexp_replace(d.advice, '[0-9]', '#', 'g') AS advice, crm_profile_internal.report_text(ROW('s', crm_profile_internal.report_words('de'), false, NULL, NULL, NULL)::crm_profile_internal.report_page, v.advice) AS in_german
+SELECT regexp_replace(d.advice, '[0-9]', '#', 'g') AS advice, crm_profile_internal.report_text(ROW('s', crm_profile_internal.report_words('de'), false, NULL, NULL, NULL, NULL)::crm_profile_internal.report_page, v.advice) AS in_german
 FROM (VALUES ('Beyond 1250.5, where the half of all orders has 20.00 or less: typing errors?'), ('Its values, with orders and revenue: a & b: 3, 20.5; <x>: 1, 2.'), ('They have bought already. Its values are these.')) v(advice), LATERAL (SELECT v.advice) d;
 -- every language has the same number of placeholders
 SELECT key FROM crm_profile.translation, LATERAL (SELECT string_agg(m[1], ' ' ORDER BY m[1]) AS places FROM regexp_matches(text, '(%(?:\d\$)?s)', 'g') m) p WHERE built_in AND key NOT LIKE 'finding.%'

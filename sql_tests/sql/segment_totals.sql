@@ -29,7 +29,7 @@ CREATE TEMP TABLE person AS SELECT 'segment ' || i % 4 AS segment, (random() * r
 		i % 3 = 0 AS loan, CASE WHEN i % 5 > 0 THEN ARRAY['tag ' || i % 6, NULL, 'tag ' || i % 8, 'tag ' || i % 6] END AS tags
 	FROM generate_series(1, 20000) i;
 CREATE TEMP TABLE counted AS SELECT c.* FROM (SELECT persona_counts(segment, ROW(age, income, score, since, city, loan, tags), '{age,income,score,since,city,loan,tags}',
-	(SELECT persona_fifths(ROW(age, income, score, since, city, loan, tags)) FROM person)) AS counts FROM person) x, unnest(x.counts) c;
+	(SELECT persona_fifths(ROW(age, income, score, since, city, loan, tags)) FROM person), true) AS counts FROM person) x, unnest(x.counts) c;
 CREATE TEMP TABLE ranged AS SELECT n.attribute, p.segment, n.value
 	FROM person p, LATERAL (VALUES ('age', p.age::float8), ('income', p.income::float8), ('score', NULLIF(p.score, 'NaN')), ('since', CASE WHEN isfinite(p.since) THEN (p.since - date '2000-01-01')::float8 END)) n(attribute, value) WHERE n.value IS NOT NULL;
 CREATE TEMP TABLE plain AS
@@ -46,4 +46,21 @@ FROM (SELECT * FROM plain WHERE attribute IN ('city', 'loan', 'tags') OR value I
 SELECT p.attribute, p.found = c.found AS same FROM (SELECT attribute, array_agg((segment, customers) ORDER BY segment, customers) AS found FROM plain WHERE value IS NOT NULL GROUP BY attribute) p
 	JOIN (SELECT attribute, array_agg((segment, customers) ORDER BY segment, customers) AS found FROM counted WHERE value IS NOT NULL GROUP BY attribute) c USING (attribute) ORDER BY 1;
 SELECT attribute, value, sum(customers) FROM counted WHERE attribute IN ('age', 'since') GROUP BY attribute, value ORDER BY attribute, value COLLATE "C";
-SELECT persona_counts('one', ROW(1), '{a,b}', NULL);
+-- of numbers their sum, to the last decimal of their texts, and the smallest
+SELECT attribute, count(*) AS segments, bool_and(c.total = p.total AND c.lowest = p.lowest) AS same FROM counted c
+	JOIN (SELECT attribute, segment, sum(value::numeric) AS total, min(value)::numeric AS lowest FROM ranged WHERE attribute <> 'since' GROUP BY attribute, segment) p USING (attribute, segment) WHERE c.value IS NULL GROUP BY attribute ORDER BY attribute;
+SELECT count(*) AS others FROM counted WHERE (total IS NOT NULL OR lowest IS NOT NULL) AND (value IS NOT NULL OR attribute IN ('since', 'city', 'loan', 'tags'));
+SELECT persona_counts('one', ROW(1), '{a,b}', NULL, false);
+
+-- customers by lifecycle, tenth and scores; amounts beyond 64 bits
+CREATE TEMP TABLE profile AS SELECT (ARRAY['new', 'active', 'lapsing', NULL])[1 + i % 4] AS lifecycle, NULLIF(i % 11, 0) AS decile, NULLIF(i % 6, 0) AS r, NULLIF(i % 5, 0) AS f, CASE WHEN i % 7 > 0 THEN date '2024-01-01' END AS first_purchase,
+	(i % 4)::bigint AS frequency, CASE i % 9 WHEN 0 THEN NULL WHEN 1 THEN 123456789012345678901.234567 WHEN 2 THEN -99999999999999999999.5 ELSE i / 7.0::numeric(9,2) END::numeric(30,6) AS monetary FROM generate_series(1, 5000) i;
+WITH plain AS (SELECT lifecycle, decile, r, f, count(*) AS customers, count(first_purchase) AS buyers, count(*) FILTER (WHERE frequency > 1) AS repeaters, count(*) FILTER (WHERE frequency > 0) AS counted, coalesce(sum(monetary), 0)::numeric(40,6) AS monetary FROM profile GROUP BY 1, 2, 3, 4),
+	cell AS (SELECT c.lifecycle, c.value_decile, c.r_score, c.f_score, c.customers, c.buyers, c.repeaters, c.counted, c.monetary::numeric(40,6) FROM unnest((SELECT profile_cells(lifecycle, decile, r, f, first_purchase, frequency, monetary) FROM profile)) c)
+SELECT (SELECT count(*) FROM cell) AS cells, (SELECT count(*) FROM (TABLE plain EXCEPT ALL TABLE cell) d) AS missing, (SELECT count(*) FROM (TABLE cell EXCEPT ALL TABLE plain) d) AS wrong;
+SELECT profile_cells(lifecycle, decile, r, f, first_purchase, frequency, monetary) IS NULL AS none FROM profile WHERE false;
+-- a sample of keys is the same in any order, and a larger one has all of a smaller one
+SELECT cardinality(key_sample(i::text, 100)) AS size, key_sample(i::text, 100) = (SELECT key_sample(r.i::text, 100) FROM (SELECT i FROM generate_series(1, 5000) i ORDER BY md5(i::text)) r) AS same, key_sample(i::text, 100) <@ key_sample(i::text, 200) AS grows,
+	abs(avg(i) FILTER (WHERE i::text = ANY ((SELECT key_sample(j::text, 1000) FROM generate_series(1, 5000) j)::text[])) - 2500) < 200 AS in_the_middle FROM generate_series(1, 5000) i;
+SELECT key_sample(i::text, 100) AS all_of_few FROM generate_series(1, 3) i;
+SELECT key_sample(i::text, 0) FROM generate_series(1, 3) i;

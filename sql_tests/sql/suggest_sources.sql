@@ -364,6 +364,92 @@ INSERT INTO llx_societe VALUES (1), (2);
 INSERT INTO llx_facture VALUES (1, 1, '2023-12-01', '2024-01-05', 10, 0), (2, 1, '2023-12-01', '2024-02-05', 20, 0), (3, 2, '2023-12-01', '2024-03-05', 30, 0), (4, 2, '2023-12-01', '2024-04-05', 99, 1);
 SELECT * FROM pg_temp.looked_at('dolibarr') \gx
 
+-- SuiteCRM as MySQL had it: no foreign keys, links with keys and flags of their own, and accounts before contacts
+CREATE SCHEMA suitecrm;
+SET search_path = suitecrm;
+CREATE TABLE users (id char(36) PRIMARY KEY, user_name varchar(60), deleted smallint);
+CREATE TABLE accounts (id char(36) PRIMARY KEY, name varchar(150), date_entered timestamp, assigned_user_id char(36), deleted smallint);
+CREATE TABLE contacts (id char(36) PRIMARY KEY, last_name varchar(100), date_entered timestamp, deleted smallint);
+CREATE TABLE accounts_contacts (id varchar(36) PRIMARY KEY, contact_id varchar(36), account_id varchar(36), date_modified timestamp, deleted smallint);
+CREATE TABLE opportunities (id char(36) PRIMARY KEY, name varchar(50), date_entered timestamp, date_modified timestamp, modified_user_id char(36), created_by char(36), deleted smallint, assigned_user_id char(36), campaign_id char(36), lead_source varchar(50), amount double precision,
+	amount_usdollar double precision, currency_id char(36), date_closed date, next_step varchar(100), sales_stage varchar(255), probability double precision);
+CREATE TABLE accounts_opportunities (id varchar(36) PRIMARY KEY, opportunity_id varchar(36), account_id varchar(36), date_modified timestamp, deleted smallint);
+CREATE TABLE opportunities_contacts (id varchar(36) PRIMARY KEY, contact_id varchar(36), opportunity_id varchar(36), contact_role varchar(50), date_modified timestamp, deleted smallint);
+INSERT INTO accounts (id) VALUES ('a'), ('b');
+INSERT INTO opportunities (id, date_entered, date_modified, deleted, amount, amount_usdollar, date_closed, sales_stage) VALUES ('1', '2023-12-01', '2024-05-01', 0, 10, 11, '2024-01-05', 'Closed Won'), ('2', '2023-12-01', '2024-05-01', 0, 20, 22, '2024-02-05', 'Closed Won'),
+	('3', '2023-12-01', '2024-05-01', 0, 30, 33, '2024-03-05', 'Closed Won'), ('4', '2023-12-01', '2024-05-01', 0, 99, 99, '2024-04-05', 'Closed Lost'), ('5', '2023-12-01', '2024-05-01', 1, 99, 99, '2024-04-05', 'Closed Won');
+INSERT INTO accounts_opportunities VALUES ('x1', '1', 'a', NULL, 0), ('x2', '2', 'a', NULL, 0), ('x3', '3', 'b', NULL, 0), ('x4', '4', 'b', NULL, 0), ('x5', '5', 'b', NULL, 0), ('x6', '3', 'a', NULL, 1);
+SELECT * FROM pg_temp.looked_at('suitecrm') \gx
+
+-- payments that know their subscription only, which knows its customer; a subscription that has ended was paid
+CREATE SCHEMA subscribed;
+SET search_path = subscribed;
+CREATE TABLE customers (id int PRIMARY KEY, email text, created_at timestamp);
+CREATE TABLE subscriptions (id int PRIMARY KEY, customer_id int REFERENCES customers, plan text, status text, price numeric, started_at timestamp, cancelled_at timestamp);
+CREATE TABLE payments (id int PRIMARY KEY, subscription_id int REFERENCES subscriptions, amount numeric, status text, paid_at timestamp, due_at timestamp);
+INSERT INTO customers (id) VALUES (1), (2);
+INSERT INTO subscriptions VALUES (7, 1, 'basic', 'cancelled', 10, '2023-12-01', '2024-03-01'), (8, 2, 'pro', 'active', 30, '2023-12-01', NULL);
+INSERT INTO payments VALUES (1, 7, 10, 'paid', '2024-01-05', '2024-05-01'), (2, 7, 20, 'paid', '2024-02-05', '2024-05-01'), (3, 8, 30, 'paid', '2024-03-05', '2024-05-01'), (4, 8, 99, 'failed', '2024-04-05', '2024-05-01');
+SELECT * FROM pg_temp.looked_at('subscribed') \gx
+-- the same by names alone, quoted
+CREATE SCHEMA subscribed;
+SET search_path = subscribed;
+CREATE TABLE "Customer" (id uuid PRIMARY KEY, email text);
+CREATE TABLE "Contract" (id uuid PRIMARY KEY, "customerId" uuid, "startsOn" date);
+CREATE TABLE "Payment" (id uuid PRIMARY KEY, "contractId" uuid, "amountCents" int, "paidAt" timestamp);
+INSERT INTO "Customer" SELECT lpad(n::text, 32, '0')::uuid FROM generate_series(1, 2) n;
+INSERT INTO "Contract" SELECT lpad((10 + n)::text, 32, '0')::uuid, lpad(n::text, 32, '0')::uuid, '2023-12-01' FROM generate_series(1, 2) n;
+INSERT INTO "Payment" SELECT lpad(n::text, 32, '0')::uuid, lpad((10 + c)::text, 32, '0')::uuid, cents, day FROM (VALUES (1, 1, 1000, date '2024-01-05'), (2, 1, 2000, '2024-02-05'), (3, 2, 3000, '2024-03-05')) v(n, c, cents, day);
+SELECT * FROM pg_temp.looked_at('subscribed') \gx
+
+-- Prisma and Sequelize: quoted camel case, without foreign keys; carts and sessions of the same people
+CREATE SCHEMA prisma;
+SET search_path = prisma;
+CREATE TABLE "User" (id text PRIMARY KEY, email text, "createdAt" timestamp);
+CREATE TABLE "Session" (id text PRIMARY KEY, "userId" text, expires timestamp);
+CREATE TABLE "Cart" (id text PRIMARY KEY, "userId" text, "createdAt" timestamp, total numeric);
+CREATE TABLE "Order" (id text PRIMARY KEY, "userId" text, status text, "totalAmount" numeric, "shippingFee" numeric, "createdAt" timestamp, "updatedAt" timestamp);
+CREATE TABLE "OrderItem" (id text PRIMARY KEY, "orderId" text, "productId" text, quantity int, "unitPrice" numeric);
+INSERT INTO "User" (id) VALUES ('u1'), ('u2');
+INSERT INTO "Order" VALUES ('1', 'u1', 'PAID', 10, 3, '2024-01-05', '2024-05-01'), ('2', 'u1', 'SHIPPED', 20, 3, '2024-02-05', '2024-05-01'), ('3', 'u2', 'PAID', 30, 3, '2024-03-05', '2024-05-01'), ('4', 'u2', 'CANCELLED', 99, 3, '2024-04-05', '2024-05-01');
+SELECT * FROM pg_temp.looked_at('prisma') \gx
+
+-- Northwind as Access had it: quoted names, a blank in one
+CREATE SCHEMA access;
+SET search_path = access;
+CREATE TABLE "Customers" ("CustomerID" varchar(5) PRIMARY KEY, "CompanyName" varchar(40));
+CREATE TABLE "Employees" ("EmployeeID" int PRIMARY KEY, "BirthDate" timestamp);
+CREATE TABLE "Orders" ("OrderID" int PRIMARY KEY, "CustomerID" varchar(5), "EmployeeID" int, "OrderDate" timestamp, "RequiredDate" timestamp, "ShippedDate" timestamp, "Freight" numeric(10,4));
+CREATE TABLE "Order Details" ("OrderID" int, "ProductID" int, "UnitPrice" numeric(10,4), "Quantity" smallint, "Discount" real, PRIMARY KEY ("OrderID", "ProductID"));
+INSERT INTO "Customers" VALUES ('ALFKI'), ('BERGS');
+INSERT INTO "Orders" VALUES (1, 'ALFKI', 1, '2024-01-05', '2024-05-01', NULL, 7), (2, 'ALFKI', 1, '2024-02-05', '2024-05-01', NULL, 7), (3, 'BERGS', 1, '2024-03-05', '2024-05-01', NULL, 7);
+INSERT INTO "Order Details" VALUES (1, 1, 10, 1, 0), (2, 1, 10, 1, 0), (2, 2, 20, 1, .5), (3, 1, 10, 3, 0);
+SELECT * FROM pg_temp.looked_at('access') \gx
+
+-- a MySQL dump with a prefix of the shop's own, loaded by pgloader: Magento again
+CREATE SCHEMA dumped;
+SET search_path = dumped;
+CREATE TABLE m2x_customer_entity (entity_id bigint PRIMARY KEY, email varchar(255), created_at timestamptz);
+CREATE TABLE m2x_quote (entity_id bigint PRIMARY KEY, customer_id bigint, grand_total numeric(20,4), created_at timestamptz);
+CREATE TABLE m2x_sales_order (entity_id bigint PRIMARY KEY, status varchar(32), customer_id bigint, base_grand_total numeric(20,4), grand_total numeric(20,4), base_shipping_amount numeric(20,4), created_at timestamptz, updated_at timestamptz);
+CREATE TABLE m2x_sales_order_grid (entity_id bigint PRIMARY KEY, status varchar(32), customer_id bigint, base_grand_total numeric(20,4), created_at timestamptz);
+INSERT INTO m2x_customer_entity VALUES (1), (2);
+INSERT INTO m2x_sales_order VALUES (1, 'complete', 1, 10, 11, 3, '2024-01-05 12:00', '2024-05-01'), (2, 'complete', 1, 20, 22, 3, '2024-02-05 12:00', '2024-05-01'), (3, 'processing', 2, 30, 33, 3, '2024-03-05 12:00', '2024-05-01'), (4, 'canceled', 2, 99, 99, 3, '2024-04-05 12:00', '2024-05-01');
+SELECT * FROM pg_temp.looked_at('dumped') \gx
+
+-- Rails and Laravel: users who place orders, administrators beside them, hundredths; Django: names of the application before
+CREATE SCHEMA django;
+SET search_path = django;
+CREATE TABLE auth_user (id int PRIMARY KEY, username varchar(150), date_joined timestamptz, last_login timestamptz);
+CREATE TABLE django_admin_log (id int PRIMARY KEY, action_time timestamptz, user_id int REFERENCES auth_user);
+CREATE TABLE shop_customer (id int PRIMARY KEY, user_id int REFERENCES auth_user, phone varchar(20));
+CREATE TABLE shop_order (id int PRIMARY KEY, customer_id int REFERENCES shop_customer, created_by_id int REFERENCES auth_user, total_price numeric(10,2), tax_amount numeric(10,2), is_cancelled boolean, created_at timestamptz, updated_at timestamptz);
+CREATE TABLE shop_orderitem (id int PRIMARY KEY, order_id int REFERENCES shop_order, product_id int, price numeric(10,2), quantity int);
+INSERT INTO auth_user (id) VALUES (9);
+INSERT INTO shop_customer (id) VALUES (1), (2);
+INSERT INTO shop_order VALUES (1, 1, 9, 10, 2, false, '2024-01-05 12:00', '2024-05-01'), (2, 1, 9, 20, 2, false, '2024-02-05 12:00', '2024-05-01'), (3, 2, 9, 30, 2, false, '2024-03-05 12:00', '2024-05-01'), (4, 2, 9, 99, 2, true, '2024-04-05 12:00', '2024-05-01');
+SELECT * FROM pg_temp.looked_at('django') \gx
+
 -- tenants: a schema for each; names without foreign keys never lead from one to another, and no name comes twice
 CREATE SCHEMA tenant_a;
 CREATE TABLE tenant_a.customers (id int PRIMARY KEY);

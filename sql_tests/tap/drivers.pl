@@ -50,8 +50,13 @@ class Columns {
 	public static void main(String[] a) throws Exception {
 		try (Connection c = DriverManager.getConnection(a[0])) {
 			for (int v = 1; v < a.length; v++) {
+				ResultSet t = c.getMetaData().getTables(null, "app", a[v], null);
+				while (t.next()) if (t.getString("REMARKS") == null) System.out.println(a[v] + " without comment");
 				ResultSet r = c.getMetaData().getColumns(null, "app", a[v], null);
-				while (r.next()) System.out.println(a[v] + " " + r.getString("COLUMN_NAME") + " " + JDBCType.valueOf(r.getInt("DATA_TYPE")));
+				while (r.next()) {
+					System.out.println(a[v] + " " + r.getString("COLUMN_NAME") + " " + JDBCType.valueOf(r.getInt("DATA_TYPE")));
+					if (r.getString("REMARKS") == null) System.out.println(a[v] + "." + r.getString("COLUMN_NAME") + " without comment");
+				}
 				r = c.createStatement().executeQuery("SELECT * FROM app." + a[v]);
 				int rows = 0;
 				while (r.next()) { rows++; for (int i = 1; i <= r.getMetaData().getColumnCount(); i++) r.getObject(i); }
@@ -63,7 +68,8 @@ class Columns {
 });
 	my ($out) = run_command([ 'java', '-cp', $jar, $program, 'jdbc:postgresql://127.0.0.1:' . $node->port . '/shop?user=' . getpwuid($<), @views ]);
 	my @lines = split /\n/, $out;
-	is(join(', ', grep { !/ (INTEGER|BIGINT|NUMERIC|DOUBLE|VARCHAR|DATE|TIMESTAMP|BIT|ARRAY)$/ && !/: \d+$/ } @lines), '', 'JDBC: types');
+	is(join(', ', grep { !/ (INTEGER|BIGINT|NUMERIC|DOUBLE|VARCHAR|DATE|TIMESTAMP|BIT|ARRAY)$/ && !/: \d+$/ && !/ without comment$/ } @lines), '', 'JDBC: types');
+	is(join(', ', grep { / without comment$/ } @lines), '', 'JDBC: comments on every view and column');
 	is(join(', ', grep { /: / } @lines), join(', ', map { "$_: " . $node->safe_psql('shop', "SELECT count(*) FROM app.$_") } @views), 'JDBC: rows');
 }
 $node->stop;

@@ -265,7 +265,7 @@ ScoreRfm(const RfmModel *model, int32 recency, int64 frequency, int128 monetary,
 }
 
 /* The part of a history that the model scores; NULL if it gets no score. */
-static const HistorySummary *
+const HistorySummary *
 SummaryForRfm(const PurchaseHistory *history, DateADT as_of, const RfmModel *model)
 {
 	HistoryWindow window = {PG_INT32_MIN, as_of};

@@ -54,6 +54,11 @@ RfmPeriod(const RfmModel *model)
 extern RfmScore ScoreRfm(const RfmModel *model, int32 recency, int64 frequency, int128 monetary,
 						 int monetary_scale);
 
+/* The part of a history that the model scores; NULL if it gets no score.  Valid until the next
+ * call. */
+extern const HistorySummary *
+SummaryForRfm(const PurchaseHistory *history, DateADT as_of, const RfmModel *model);
+
 extern double OrderValue(int128 monetary, int scale, int64 frequency);
 
 #endif /* CRM_RFM_MODEL_H */

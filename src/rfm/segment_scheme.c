@@ -329,8 +329,7 @@ PositionByCondition(const SegmentScheme *scheme, int cell, uint8 lifecycles, int
 	return 0;
 }
 
-/* The position of the segment among the labels, from 1; 0 if the cell is not covered. */
-static int
+int
 PositionForCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle,
 					int32 met)
 {
@@ -348,6 +347,15 @@ PositionForCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle 
 	return *corrected;
 }
 
+int
+PositionForAnybody(const SegmentScheme *scheme, int r, int f, int m, int32 met)
+{
+	int cell = CellOf(r, f, m, scheme->bins);
+	int position = PositionByCondition(scheme, cell, ALL_LIFECYCLES, met);
+
+	return position != 0 ? position : scheme->cells[cell];
+}
+
 text *
 SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle, int32 met)
 {
@@ -358,15 +366,16 @@ SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle li
 
 /* ---------- what people ask ---------- */
 
-static void
-BinsDiffer(int score_bins, int scheme_bins)
+void
+CheckBins(int score_bins, const SegmentScheme *scheme)
 {
-	ereport(
-		ERROR,
-		(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		 errmsg("score and scheme have different numbers of bins"),
-		 errdetail("The score was made with %d, the scheme is for %d.", score_bins, scheme_bins),
-		 errhint("Fit the model with %d bins, or take a scheme of %d.", scheme_bins, score_bins)));
+	if (unlikely(score_bins != scheme->bins))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("score and scheme have different numbers of bins"),
+						errdetail("The score was made with %d, the scheme is for %d.", score_bins,
+								  scheme->bins),
+						errhint("Fit the model with %d bins, or take a scheme of %d.", scheme->bins,
+								score_bins)));
 }
 
 /* (score, scheme): the name of the segment, NULL for a cell that the scheme leaves uncovered. */
@@ -378,8 +387,7 @@ segment(PG_FUNCTION_ARGS)
 	const SegmentScheme *scheme = ModelArgument(&SegmentSchemeFormat, fcinfo, 1);
 	text *label;
 
-	if (unlikely(RFM_BINS(score) != scheme->bins))
-		BinsDiffer(RFM_BINS(score), scheme->bins);
+	CheckBins(RFM_BINS(score), scheme);
 	label = SegmentOfCell(scheme, RFM_R(score), RFM_F(score), RFM_M(score));
 	if (label == NULL)
 		PG_RETURN_NULL();
@@ -412,21 +420,16 @@ PositionArgument(FunctionCallInfo fcinfo, const SegmentScheme **scheme)
 {
 	int32 met = PG_NARGS() > 3 && !PG_ARGISNULL(3) ? PG_GETARG_INT32(3) : 0;
 	RfmScore score;
-	int cell;
-	int position;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		return 0;
 	score = PG_GETARG_RFM_SCORE(0);
 	*scheme = ModelArgument(&SegmentSchemeFormat, fcinfo, 1);
-	if (unlikely(RFM_BINS(score) != (*scheme)->bins))
-		BinsDiffer(RFM_BINS(score), (*scheme)->bins);
+	CheckBins(RFM_BINS(score), *scheme);
 	if (!PG_ARGISNULL(2))
 		return PositionForCustomer(*scheme, RFM_R(score), RFM_F(score), RFM_M(score),
 								   CheckedLifecycle(PG_GETARG_TEXT_PP(2)), met);
-	cell = CellOf(RFM_R(score), RFM_F(score), RFM_M(score), (*scheme)->bins);
-	position = PositionByCondition(*scheme, cell, ALL_LIFECYCLES, met);
-	return position != 0 ? position : (*scheme)->cells[cell];
+	return PositionForAnybody(*scheme, RFM_R(score), RFM_F(score), RFM_M(score), met);
 }
 
 /* (score, scheme, lifecycle): the name of that segment. */

@@ -115,4 +115,14 @@ SegmentOfCell(const SegmentScheme *scheme, int r, int f, int m)
 extern text *
 SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle lifecycle, int32 met);
 
+/* The position of that segment among the labels, from 1; 0 if the cell is not covered. */
+extern int PositionForCustomer(const SegmentScheme *scheme, int r, int f, int m,
+							   Lifecycle lifecycle, int32 met);
+
+/* The same for a customer whose lifecycle is not known. */
+extern int PositionForAnybody(const SegmentScheme *scheme, int r, int f, int m, int32 met);
+
+/* An error unless scores of that many bins are those of the scheme. */
+extern void CheckBins(int score_bins, const SegmentScheme *scheme);
+
 #endif /* CRM_SEGMENT_SCHEME_H */

@@ -62,17 +62,19 @@ typedef struct DueCustomer
 
 /* ---------- where the customer stands on a day ---------- */
 
-/* Purchases up to a day; false if there is none. */
+/* Purchases up to a day, and whether it has an order or a refund itself; false if there is none. */
 static bool
-PastOf(const DueCustomer *customer, DateADT day, Past *past)
+PastOf(const DueCustomer *customer, DateADT day, Past *past, bool *changed)
 {
 	HistoryReader reader;
 	PurchaseDay purchase;
 
 	*past = (Past){0};
+	*changed = false;
 	RecallHistory(&reader, customer->history);
 	while (ReadPurchaseDay(&reader, &purchase) && purchase.day <= day)
 	{
+		*changed = purchase.day == day;
 		if (purchase.orders > 0)
 			CountPurchase(past, purchase.day);
 	}
@@ -86,17 +88,16 @@ IsTop(const SegmentScheme *scheme, RfmScore score, Lifecycle lifecycle, int32 me
 		   scheme->labels[0];
 }
 
+/* known: a day whose purchases in the period are those of `day`. */
 static bool
-IsInTopSegment(const DueCustomer *customer, DateADT day)
+IsInTopSegment(const DueCustomer *customer, DateADT day, DateADT known)
 {
-	const Interval *period = RfmPeriod(customer->rfm);
-	HistoryWindow window = {period == NULL ? PG_INT32_MIN : DayBeforePeriod(day, period), day};
-	const HistorySummary *summary = RecallSummary(customer->history, window);
+	const HistorySummary *summary = SummaryForRfm(customer->history, known, customer->rfm);
 	int32 met = day < customer->day ? customer->met_before : customer->met;
 	RfmScore score;
 	bool possible = false;
 
-	if (!summary->purchased || summary->orders == 0)
+	if (summary == NULL)
 		return false;
 	score = ScoreRfm(customer->rfm, day - summary->last_ever, summary->orders, summary->amount,
 					 summary->scale);
@@ -164,8 +165,9 @@ HappensOn(const DueCustomer *customer, DateADT day, int kinds)
 {
 	int happens = 0;
 	Past past;
+	bool changed;
 
-	if (!PastOf(customer, day, &past))
+	if (!PastOf(customer, day, &past, &changed))
 		return 0;
 	if (past.last == day)
 		happens |= DUE_THANKS;
@@ -178,12 +180,14 @@ HappensOn(const DueCustomer *customer, DateADT day, int kinds)
 		happens |= DUE_LAPSE;
 	if ((kinds & (DUE_ENTERED_TOP | DUE_LEFT_TOP)) != 0 && customer->rfm != NULL)
 	{
-		bool now = IsInTopSegment(customer, day);
+		/* the day before had other purchases only if this day has some, or if the period moves */
+		DateADT before = changed || RfmPeriod(customer->rfm) != NULL ? day - 1 : day;
+		bool now = IsInTopSegment(customer, day, day);
 
-		if (now != IsInTopSegment(customer, day - 1))
+		if (now != IsInTopSegment(customer, day - 1, before))
 			happens |= now ? DUE_ENTERED_TOP : DUE_LEFT_TOP;
 	}
-	if ((kinds & DUE_STATUS) != 0)
+	if ((kinds & DUE_STATUS) != 0 && (changed || customer->period != NULL))
 	{
 		int rank = TierRank(customer, day);
 
@@ -203,8 +207,9 @@ DueOn(const DueCustomer *customer, DateADT day, int pause)
 {
 	int due = HappensOn(customer, day, ~0);
 	Past past;
+	bool changed;
 
-	if ((due & DUE_REPEATING) == 0 || pause == 0 || !PastOf(customer, day, &past))
+	if ((due & DUE_REPEATING) == 0 || pause == 0 || !PastOf(customer, day, &past, &changed))
 		return due;
 	for (int kind = 1; kind <= DUE_STATUS; kind <<= 1)
 	{
@@ -269,15 +274,11 @@ ReadDueArguments(FunctionCallInfo fcinfo, DueCustomer *customer)
 			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(DueModels));
 	customer->rfm = ModelOf(fcinfo, &RfmModelFormat, &models->rfm, 1);
 	customer->segments = ModelOf(fcinfo, &SegmentSchemeFormat, &models->segments, 2);
-	customer->lapse.model = ModelOf(fcinfo, &ClvModelFormat, &models->clv, 3);
 	if (customer->segments == NULL || customer->segments->nsegments == 0 ||
 		(customer->rfm != NULL && customer->rfm->bins != customer->segments->bins))
 		customer->rfm = NULL;
-	if (customer->lapse.model != NULL && (customer->lapse.model->status == FIT_FAILED ||
-										  customer->lapse.model->status == FIT_FEW_REPEATERS))
-		customer->lapse.model = NULL;
-	customer->lapse.active = Max(1, DaysArgument(fcinfo, 4, "active_days"));
-	customer->lapse.inactive = 2 * customer->lapse.active;
+	customer->lapse = LapseRuleFor(DaysArgument(fcinfo, 4, "active_days"),
+								   ModelOf(fcinfo, &ClvModelFormat, &models->clv, 3));
 	customer->has_tiers = !PG_ARGISNULL(5) && !PG_ARGISNULL(6);
 	if (customer->has_tiers)
 	{

@@ -33,6 +33,15 @@ CountPurchase(Past *past, DateADT day)
 	past->last = day;
 }
 
+/* By a model that knows repeat buyers, else (one that failed, or NULL) by the days alone. */
+static inline LapseRule
+LapseRuleFor(int64 active, const ClvModel *model)
+{
+	bool known = model != NULL && model->status != FIT_FAILED && model->status != FIT_FEW_REPEATERS;
+
+	return (LapseRule){Max(1, active), 2 * Max(1, active), NULL, known ? model : NULL};
+}
+
 /* The customer's lifecycle on that day; LIFECYCLES for none, without a purchase by then. */
 extern Lifecycle LifecycleOf(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule);
 

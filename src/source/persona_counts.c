@@ -18,11 +18,13 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
 #include "base/common.h"
+#include "base/decimal_sum.h"
 #include "profile/attribute_value.h"
 #include "source/persona.h"
 
@@ -41,6 +43,13 @@ typedef struct PersonaWord
 	uint32 *customers;
 } PersonaWord;
 
+/* Of the numbers of a segment. */
+typedef struct PersonaTotal
+{
+	DecimalSum sum;
+	double lowest;
+} PersonaTotal;
+
 typedef struct PersonaColumn
 {
 	char *name;
@@ -49,6 +58,7 @@ typedef struct PersonaColumn
 	bool too_many;         /* different words: none is kept */
 	double breaks[BREAKS]; /* where the second to the fifth fifth begin; NaN: no value is known */
 	int64 *counts;         /* by segment and fifth; else by segment, with any value */
+	PersonaTotal *totals;  /* by segment, of numbers if they are wanted; else NULL */
 	PersonaWord *words;
 	uint32 mask;
 	uint32 nwords;
@@ -58,6 +68,7 @@ typedef struct PersonaState
 {
 	MemoryContext context;
 	RecordShape shape;
+	bool totals; /* wanted of numbers */
 	int ncolumns;
 	PersonaColumn *columns;
 	int nsegments;
@@ -113,6 +124,12 @@ CountersOf(const PersonaColumn *column)
 	return column->by_range ? FIFTHS : 1;
 }
 
+static inline bool
+HasTotals(const PersonaState *state, const PersonaColumn *column)
+{
+	return state->totals && column->input.class == COLUMN_NUMBER;
+}
+
 /* The number of a segment, added if it is new. */
 static int
 SegmentNumber(PersonaState *state, text *segment)
@@ -139,6 +156,14 @@ SegmentNumber(PersonaState *state, text *segment)
 			if (n > 0)
 				memcpy(counts, column->counts, n * CountersOf(column) * sizeof(int64));
 			column->counts = counts;
+			if (HasTotals(state, column))
+			{
+				PersonaTotal *totals = palloc0(state->room * sizeof(PersonaTotal));
+
+				if (n > 0)
+					memcpy(totals, column->totals, n * sizeof(PersonaTotal));
+				column->totals = totals;
+			}
 		}
 	}
 	state->segments[n] = cstring_to_text_with_len(VARDATA_ANY(segment), VARSIZE_ANY_EXHDR(segment));
@@ -248,8 +273,15 @@ CountColumnWords(PersonaState *state, PersonaColumn *column, Datum value, int se
 		CountPersonaWord(state, column, words[i], segment, 1);
 }
 
+static void
+AddTotal(PersonaTotal *total, double number, MemoryContext context)
+{
+	total->lowest = total->sum.any ? Min(total->lowest, number) : number;
+	AddToDecimalSum(&total->sum, number, context);
+}
+
 static inline void
-CountRanged(PersonaColumn *column, Datum value, int segment)
+CountRanged(const PersonaState *state, PersonaColumn *column, Datum value, int segment)
 {
 	double number = ColumnPosition(&column->input, value);
 	int fifth = 0;
@@ -259,6 +291,8 @@ CountRanged(PersonaColumn *column, Datum value, int segment)
 	for (int b = 0; b < BREAKS; b++)
 		fifth += number >= column->breaks[b];
 	column->counts[segment * FIFTHS + fifth]++;
+	if (column->totals != NULL && isfinite(number))
+		AddTotal(&column->totals[segment], number, state->context);
 }
 
 static PersonaState *
@@ -270,7 +304,7 @@ NewPersonaState(MemoryContext context)
 	return state;
 }
 
-/* (state, segment, attributes, names, fifths) */
+/* (state, segment, attributes, names, fifths, totals) */
 PG_FUNCTION_INFO_V1(persona_counts_transfn);
 Datum
 persona_counts_transfn(PG_FUNCTION_ARGS)
@@ -282,6 +316,7 @@ persona_counts_transfn(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		PG_RETURN_POINTER(state);
+	state->totals = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
 	if (DeformRecord(&state->shape, PG_GETARG_HEAPTUPLEHEADER(2), context))
 		BeginColumns(state, PG_GETARG_ARRAYTYPE_P(3),
 					 PG_ARGISNULL(4) ? NULL : PG_GETARG_ARRAYTYPE_P(4));
@@ -293,7 +328,7 @@ persona_counts_transfn(PG_FUNCTION_ARGS)
 		if (state->shape.nulls[i])
 			continue;
 		if (column->by_range)
-			CountRanged(column, state->shape.values[i], segment);
+			CountRanged(state, column, state->shape.values[i], segment);
 		else
 			CountColumnWords(state, column, state->shape.values[i], segment);
 	}
@@ -308,6 +343,7 @@ TakeColumns(PersonaState *state, const PersonaState *other)
 {
 	if (state->columns == NULL)
 	{
+		state->totals = other->totals;
 		state->ncolumns = other->ncolumns;
 		state->columns =
 			MemoryContextAllocZero(state->context, other->ncolumns * sizeof(PersonaColumn));
@@ -340,6 +376,22 @@ MergeWords(PersonaState *state, PersonaColumn *column, const PersonaColumn *othe
 	}
 }
 
+static void
+MergeTotals(PersonaState *state, PersonaColumn *column, const PersonaColumn *other,
+			const int *segments, int nsegments)
+{
+	for (int s = 0; s < nsegments; s++)
+	{
+		PersonaTotal *total = &column->totals[segments[s]];
+		const PersonaTotal *more = &other->totals[s];
+
+		if (!more->sum.any)
+			continue;
+		total->lowest = total->sum.any ? Min(total->lowest, more->lowest) : more->lowest;
+		CombineDecimalSums(&total->sum, &more->sum, state->context);
+	}
+}
+
 PG_FUNCTION_INFO_V1(persona_counts_combine);
 Datum
 persona_counts_combine(PG_FUNCTION_ARGS)
@@ -366,6 +418,8 @@ persona_counts_combine(PG_FUNCTION_ARGS)
 			for (int c = 0; c < counters; c++)
 				column->counts[segments[s] * counters + c] +=
 					other->columns[i].counts[s * counters + c];
+		if (column->totals != NULL)
+			MergeTotals(state, column, &other->columns[i], segments, other->nsegments);
 		if (!column->by_range)
 			MergeWords(state, column, &other->columns[i], segments);
 	}
@@ -399,6 +453,7 @@ persona_counts_serialize(PG_FUNCTION_ARGS)
 
 	(void) AggregateContext(fcinfo, "persona_counts_serialize");
 	pq_begintypsend(&out);
+	pq_sendbyte(&out, state->totals);
 	pq_sendint32(&out, state->ncolumns);
 	for (int i = 0; i < state->ncolumns; i++)
 	{
@@ -419,6 +474,11 @@ persona_counts_serialize(PG_FUNCTION_ARGS)
 
 		for (int c = 0; c < state->nsegments * CountersOf(column); c++)
 			pq_sendint64(&out, column->counts[c]);
+		for (int t = 0; t < state->nsegments && column->totals != NULL; t++)
+		{
+			pq_sendfloat8(&out, column->totals[t].lowest);
+			SendDecimalSum(&out, &column->totals[t].sum);
+		}
 		pq_sendbyte(&out, column->too_many);
 		if (!column->by_range)
 			SendWords(&out, column, state->nsegments);
@@ -459,6 +519,7 @@ persona_counts_deserialize(PG_FUNCTION_ARGS)
 	(void) AggregateContext(fcinfo, "persona_counts_deserialize");
 	initStringInfo(&in);
 	appendBinaryStringInfo(&in, VARDATA_ANY(sent), VARSIZE_ANY_EXHDR(sent));
+	state->totals = pq_getmsgbyte(&in) != 0;
 	state->ncolumns = pq_getmsgint(&in, 4);
 	if (state->ncolumns > 0)
 		state->columns = palloc0(state->ncolumns * sizeof(PersonaColumn));
@@ -485,6 +546,11 @@ persona_counts_deserialize(PG_FUNCTION_ARGS)
 
 		for (int c = 0; c < nsegments * CountersOf(column); c++)
 			column->counts[c] = pq_getmsgint64(&in);
+		for (int t = 0; t < nsegments && column->totals != NULL; t++)
+		{
+			column->totals[t].lowest = pq_getmsgfloat8(&in);
+			ReceiveDecimalSum(&in, &column->totals[t].sum);
+		}
 		column->too_many = pq_getmsgbyte(&in) != 0;
 		if (!column->by_range)
 			ReceiveWords(&in, state, column);
@@ -499,14 +565,21 @@ persona_counts_deserialize(PG_FUNCTION_ARGS)
 static void
 AddRow(PersonaState *state, const PersonaColumn *column, int segment, Datum value, int64 customers)
 {
-	Datum values[4] = {CStringGetTextDatum(column->name), PointerGetDatum(state->segments[segment]),
+	Datum values[6] = {CStringGetTextDatum(column->name), PointerGetDatum(state->segments[segment]),
 					   value, Int64GetDatum(customers)};
-	bool nulls[4] = {false, false, value == 0, false};
+	bool nulls[6] = {false, false, value == 0, false, true, true};
 	HeapTuple tuple;
 
 	if (customers == 0)
 		return;
 	CHECK_FOR_INTERRUPTS();
+	if (value == 0 && column->totals != NULL && column->totals[segment].sum.any)
+	{
+		values[4] = NumericGetDatum(TotalOfDecimalSum(&column->totals[segment].sum));
+		values[5] =
+			DirectFunctionCall1(float8_numeric, Float8GetDatum(column->totals[segment].lowest));
+		nulls[4] = nulls[5] = false;
+	}
 	tuple = heap_form_tuple(state->row, values, nulls);
 	state->rows = accumArrayResult(state->rows, HeapTupleGetDatum(tuple), false,
 								   state->row->tdtypeid, CurrentMemoryContext);

@@ -4,14 +4,13 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "fmgr.h"
+#include "libpq/pqformat.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "base/common.h"
-#include "base/decimal.h"
+#include "base/decimal_sum.h"
 #include "base/numeric_bytes.h"
 #include "base/sortable_float.h"
 #include "rfm/integer_list.h"
@@ -173,64 +172,11 @@ median_finalfn(PG_FUNCTION_ARGS)
 
 /* ---------- decimal_sum ---------- */
 
-#define SUM_DIGITS 15       /* of a number as text, and as numeric */
-#define MAX_SUM_DECIMALS 22 /* 10^22 is the last power of ten that a double holds */
-
-typedef struct DecimalSum
+static DecimalSum *
+DecimalSumOf(FunctionCallInfo fcinfo, MemoryContext context)
 {
-	bool any;
-	int decimals; /* the largest number of decimals */
-	int128
-		sums[MAX_SUM_DECIMALS + 1]; /* of the numbers that need that many decimals for 15 digits */
-	Numeric others;                 /* the sum of all other numbers; NULL if there are none */
-} DecimalSum; /* on its way from a worker: with the bytes of `others` after it, if there are any */
-
-/* The number in units of 10^-decimals, with 15 digits, rounded as printf() does. */
-static bool
-RoundToDigits(double number, int *decimals, int64 *rounded)
-{
-	static const double powers[MAX_SUM_DECIMALS + 1] = {
-		1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-		1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-	double high; /* high + low is the exact product */
-	double low;
-	double whole;
-	int exponent;
-
-	(void) frexp(number, &exponent);
-	*decimals = SUM_DIGITS - (int) ceil(exponent * 0.30102999566398120);
-	for (;; (*decimals)++)
-	{
-		if (*decimals < 0 || *decimals > MAX_SUM_DECIMALS)
-			return false;
-		high = number * powers[*decimals];
-		low = fma(number, powers[*decimals], -high);
-		if (high > powers[SUM_DIGITS - 1] || (high == powers[SUM_DIGITS - 1] && low >= 0))
-			break;
-	}
-	whole = rint(high);
-	/* only at a half does the rest of the product decide */
-	if (high - whole == 0.5 && low > 0)
-		whole += 1;
-	else if (high - whole == -0.5 && low < 0)
-		whole -= 1;
-	*rounded = (int64) whole;
-	return true;
-}
-
-/* Adds to the sum of other numbers. */
-static void
-AddOther(DecimalSum *sum, Datum total, MemoryContext context)
-{
-	MemoryContext caller;
-
-	if (sum->others != NULL)
-		total = DirectFunctionCall2(numeric_add, NumericGetDatum(sum->others), total);
-	caller = MemoryContextSwitchTo(context);
-	if (sum->others != NULL)
-		pfree(sum->others);
-	sum->others = DatumGetNumericCopy(total);
-	MemoryContextSwitchTo(caller);
+	return PG_ARGISNULL(0) ? MemoryContextAllocZero(context, sizeof(DecimalSum))
+						   : (DecimalSum *) PG_GETARG_POINTER(0);
 }
 
 /* (state, number) */
@@ -239,29 +185,10 @@ Datum
 decimal_sum_transfn(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = AggregateContext(fcinfo, "decimal_sum_transfn");
-	DecimalSum *sum = PG_ARGISNULL(0) ? NULL : (DecimalSum *) PG_GETARG_POINTER(0);
-	double number;
-	int64 rounded;
-	int decimals;
+	DecimalSum *sum = DecimalSumOf(fcinfo, context);
 
-	if (sum == NULL)
-		sum = MemoryContextAllocZero(context, sizeof(DecimalSum));
-	if (PG_ARGISNULL(1))
-		PG_RETURN_POINTER(sum);
-	number = PG_GETARG_FLOAT8(1);
-	sum->any = true;
-	if (number == 0)
-		PG_RETURN_POINTER(sum);
-	if (!isfinite(number) || !RoundToDigits(fabs(number), &decimals, &rounded))
-	{
-		/* converted to numeric as PostgreSQL does, through text */
-		AddOther(sum, DirectFunctionCall1(float8_numeric, Float8GetDatum(number)), context);
-		PG_RETURN_POINTER(sum);
-	}
-	sum->sums[decimals] += number < 0 ? -rounded : rounded;
-	for (; decimals > sum->decimals && rounded % 10 == 0; decimals--)
-		rounded /= 10;
-	sum->decimals = Max(sum->decimals, decimals);
+	if (!PG_ARGISNULL(1))
+		AddToDecimalSum(sum, PG_GETARG_FLOAT8(1), context);
 	PG_RETURN_POINTER(sum);
 }
 
@@ -271,37 +198,23 @@ Datum
 decimal_sum_combine(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = AggregateContext(fcinfo, "decimal_sum_combine");
-	DecimalSum *sum = PG_ARGISNULL(0) ? NULL : (DecimalSum *) PG_GETARG_POINTER(0);
-	const DecimalSum *other = PG_ARGISNULL(1) ? NULL : (const DecimalSum *) PG_GETARG_POINTER(1);
+	DecimalSum *sum = DecimalSumOf(fcinfo, context);
 
-	if (other != NULL)
-	{
-		if (sum == NULL)
-			sum = MemoryContextAllocZero(context, sizeof(DecimalSum));
-		sum->any |= other->any;
-		sum->decimals = Max(sum->decimals, other->decimals);
-		for (int i = 0; i <= MAX_SUM_DECIMALS; i++)
-			sum->sums[i] += other->sums[i];
-		if (other->others != NULL)
-			AddOther(sum, NumericGetDatum(other->others), context);
-	}
-	PG_RETURN_STATE(sum);
+	if (!PG_ARGISNULL(1))
+		CombineDecimalSums(sum, (const DecimalSum *) PG_GETARG_POINTER(1), context);
+	PG_RETURN_POINTER(sum);
 }
 
 PG_FUNCTION_INFO_V1(decimal_sum_serialize);
 Datum
 decimal_sum_serialize(PG_FUNCTION_ARGS)
 {
-	const DecimalSum *sum = (const DecimalSum *) PG_GETARG_POINTER(0);
-	Size more = sum->others == NULL ? 0 : VARSIZE(sum->others);
-	bytea *bytes = palloc(VARHDRSZ + sizeof(DecimalSum) + more);
+	StringInfoData out;
 
 	(void) AggregateContext(fcinfo, "decimal_sum_serialize");
-	SET_VARSIZE(bytes, VARHDRSZ + sizeof(DecimalSum) + more);
-	memcpy(VARDATA(bytes), sum, sizeof(DecimalSum));
-	if (more > 0)
-		memcpy(VARDATA(bytes) + sizeof(DecimalSum), sum->others, more);
-	PG_RETURN_BYTEA_P(bytes);
+	pq_begintypsend(&out);
+	SendDecimalSum(&out, (const DecimalSum *) PG_GETARG_POINTER(0));
+	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
 }
 
 PG_FUNCTION_INFO_V1(decimal_sum_deserialize);
@@ -309,12 +222,13 @@ Datum
 decimal_sum_deserialize(PG_FUNCTION_ARGS)
 {
 	bytea *bytes = PG_GETARG_BYTEA_PP(0);
-	Size size = VARSIZE_ANY_EXHDR(bytes);
-	char *copy = palloc(size);
-	DecimalSum *sum = (DecimalSum *) memcpy(copy, VARDATA_ANY(bytes), size);
+	DecimalSum *sum = palloc(sizeof(DecimalSum));
+	StringInfoData in;
 
 	(void) AggregateContext(fcinfo, "decimal_sum_deserialize");
-	sum->others = size == sizeof(DecimalSum) ? NULL : (Numeric) (copy + sizeof(DecimalSum));
+	initStringInfo(&in);
+	appendBinaryStringInfo(&in, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+	ReceiveDecimalSum(&in, sum);
 	PG_RETURN_POINTER(sum);
 }
 
@@ -322,19 +236,10 @@ PG_FUNCTION_INFO_V1(decimal_sum_finalfn);
 Datum
 decimal_sum_finalfn(PG_FUNCTION_ARGS)
 {
-	DecimalSum *sum = PG_ARGISNULL(0) ? NULL : (DecimalSum *) PG_GETARG_POINTER(0);
-	Datum total;
+	Numeric total = PG_ARGISNULL(0) ? NULL : TotalOfDecimalSum((DecimalSum *) PG_GETARG_POINTER(0));
 
 	(void) AggregateContext(fcinfo, "decimal_sum_finalfn");
-	if (sum == NULL || !sum->any)
+	if (total == NULL)
 		PG_RETURN_NULL();
-	total = NumericGetDatum(NumericFromInt128(sum->sums[0], 0));
-	for (int i = 1; i <= MAX_SUM_DECIMALS; i++)
-		if (sum->sums[i] != 0)
-			total = DirectFunctionCall2(numeric_add, total,
-										NumericGetDatum(NumericFromInt128(sum->sums[i], i)));
-	total = DirectFunctionCall2(numeric_round, total, Int32GetDatum(sum->decimals));
-	if (sum->others != NULL)
-		total = DirectFunctionCall2(numeric_add, total, NumericGetDatum(sum->others));
-	PG_RETURN_DATUM(total);
+	PG_RETURN_NUMERIC(total);
 }
