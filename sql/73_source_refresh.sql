@@ -523,8 +523,8 @@ BEGIN
 				THEN '0' ELSE format('count(c.%1$I) - count(DISTINCT c.%1$I)', src.customer_key) END, src.customers)
 			INTO model.customer_rows, model.repeated_keys;
 
-		EXECUTE format('SELECT coalesce(jsonb_object_agg(n.conflict, n.customers), ''{}'') FROM (SELECT k.conflict, count(*) AS customers FROM %s h%s CROSS JOIN LATERAL (SELECT %s AS clv OFFSET 0) own
-				CROSS JOIN LATERAL (SELECT crm_profile.lifecycle(h.history, $1, $2, own.clv) AS lifecycle OFFSET 0) l
+		EXECUTE format('SELECT coalesce(jsonb_object_agg(n.conflict, n.customers), ''{}'') FROM (SELECT k.conflict, count(*) AS customers FROM %s h%s CROSS JOIN LATERAL unnest(ARRAY[%s]) own(clv)
+				CROSS JOIN LATERAL unnest(ARRAY[crm_profile.lifecycle(h.history, $1, $2, own.clv)]) l(lifecycle)
 				CROSS JOIN LATERAL unnest(crm_profile.label_conflicts(crm_profile.segment(crm_profile.rfm_score(h.history, $4, $1), $5, l.lifecycle), $5, l.lifecycle, crm_profile.p_alive(h.history, own.clv, $1), NULL)) k(conflict)
 			WHERE $6 = 1 OR crm_profile_internal.in_sample(h.customer::text, $6) GROUP BY k.conflict) n', crm_profile_internal.counted(src),
 				CASE WHEN src.by_attributes THEN format(' LEFT JOIN %I.customer_effect x ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'x.customer', 'h.customer')) END,

@@ -34,7 +34,7 @@
 
 #define BATCH 1000
 
-/* A new table that is written in one go. */
+/* A table without indexes that is written in one go. */
 typedef struct NewTable
 {
 	Relation table;
@@ -85,7 +85,7 @@ IsPlainTable(Relation table)
 		   check_enable_rls(RelationGetRelid(table), InvalidOid, true) != RLS_ENABLED;
 }
 
-/* Opens a table that has neither rows nor indexes; whether it is plain is the caller's question. */
+/* Opens a table without indexes; whether it is plain is the caller's question. */
 static void
 BeginNewTable(NewTable *store, Oid target, const char *function)
 {
@@ -126,8 +126,7 @@ FlushBatch(NewTable *store)
 {
 	if (store->nslots == 0)
 		return;
-	table_multi_insert(store->table, store->slots, store->nslots, store->command,
-					   TABLE_INSERT_SKIP_FSM, store->bulk);
+	table_multi_insert(store->table, store->slots, store->nslots, store->command, 0, store->bulk);
 	for (int i = 0; i < store->nslots; i++)
 		ExecClearTuple(store->slots[i]);
 	store->stored += store->nslots;
