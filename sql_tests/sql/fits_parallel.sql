@@ -5,13 +5,13 @@ CREATE SCHEMA fits;
 SET search_path = fits, crm_profile;
 CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ('x' || left(md5(i || ' ' || k), 7))::bit(28)::int / 268435456.0;
 -- customers who come in the course of three years, buy at rates of their own, more in December, and leave
-CREATE TABLE buyer AS SELECT i AS customer, date '2021-01-01' + (coin(i, 0) * 1000)::int AS first, 10 + (200 * coin(i, 1) ^ 2)::int AS gap, 1 + (25 * coin(i, 2) ^ 2)::int AS n FROM generate_series(1, 2500) i;
+CREATE TABLE buyer AS SELECT i AS customer, date '2021-01-01' + (coin(i, 0) * 1000)::int AS first, 10 + (200 * coin(i, 1) ^ 2)::int AS gap, 1 + (25 * coin(i, 2) ^ 2)::int AS n FROM generate_series(1, 600) i;
 CREATE TABLE purchase AS SELECT b.customer, b.first + (b.gap * (k + coin(b.customer, 100 + k)))::int AS day, round((5 + 90 * coin(b.customer, 200 + k))::numeric, 2) AS amount, round((3 + 40 * coin(b.customer, 300 + k))::numeric, 2) AS cost
 	FROM buyer b, generate_series(0, b.n) k WHERE b.first + (b.gap * (k + 1))::int < '2024-01-01';
 INSERT INTO purchase SELECT customer, '2023-12-15', 9.5, 3 FROM buyer WHERE coin(customer, 3) < 0.4;
 CREATE TABLE history AS SELECT customer, purchase_history_agg(day, amount, cost) AS history FROM purchase GROUP BY customer;
 -- amounts of more decimals come late
-UPDATE history SET history = purchase_history_add(history, '2023-11-11', 0.000123, 0) WHERE customer > 2490;
+UPDATE history SET history = purchase_history_add(history, '2023-11-11', 0.000123, 0) WHERE customer > 590;
 ALTER TABLE history SET (parallel_workers = 3);
 ANALYZE history;
 
@@ -24,14 +24,13 @@ INSERT INTO question VALUES
 	(5, 'SELECT value_tiers_fit(monetary(history, ''2024-01-01'')::float8)::text FROM history'),
 	(6, 'SELECT value_tiers_fit(NULL::float8)::text FROM history'),
 	(7, 'SELECT clv_record(history, ''2024-01-01'', 90)::text FROM history'),
-	(8, 'SELECT clv_record(history, ''2024-01-01'', 500)::text FROM history'),
 	(9, 'SELECT clv_record(history, ''2021-02-01'', 90)::text FROM history'),
-	(10, 'SELECT clv_holdout(history, ''2023-10-01'', ''2024-01-01'', ''mbg/cnbd-k, season, inflow'')::text FROM history'),
-	(11, 'SELECT clv_holdout(history, ''2023-10-01'', ''2024-01-01'', ''pareto/nbd'')::text FROM history WHERE customer < 300'),
+	(10, 'SELECT clv_holdout(history, ''2023-10-01'', ''2024-01-01'', ''mbg/cnbd-2, season, inflow'')::text FROM history'),
+	(11, 'SELECT clv_holdout(history, ''2023-10-01'', ''2024-01-01'', ''pareto/nbd'')::text FROM history WHERE customer < 150'),
 	(12, 'SELECT clv_holdout(history, ''2010-01-01'', ''2024-01-01'')::text FROM history'),
-	(13, 'SELECT m.model || '' '' || m.holdout::text FROM crm_profile_internal.clv_fit_and_test((SELECT crm_profile_internal.clv_fit_state(history, ''2024-01-01'', ''mbg/cnbd-k, season, months, inflow'', NULL, ''profit'', NULL) FROM history),
-		(SELECT crm_profile_internal.clv_holdout_state(history, ''2023-10-01'', ''2024-01-01'', ''mbg/cnbd-k, season, months, inflow'', NULL, ''profit'', NULL) FROM history)) m'),
-	(14, 'SELECT string_agg(f, '' '' ORDER BY b) FROM (SELECT customer % 3 = 0 AS b, clv_record(history, ''2024-01-01'', 180)::text AS f FROM history GROUP BY 1) x');
+	(13, 'SELECT m.model || '' '' || m.holdout::text FROM crm_profile_internal.clv_fit_and_test((SELECT crm_profile_internal.clv_fit_state(history, ''2024-01-01'', ''mbg/cnbd-2, season, inflow'', NULL, ''profit'', NULL) FROM history),
+		(SELECT crm_profile_internal.clv_holdout_state(history, ''2023-10-01'', ''2024-01-01'', ''mbg/cnbd-2, season, inflow'', NULL, ''profit'', NULL) FROM history)) m'),
+	(14, 'SELECT string_agg(f, '' '' ORDER BY b) FROM (SELECT customer % 3 = 0 AS b, clv_record(history, ''2024-01-01'', 180)::text AS f FROM history WHERE customer < 300 GROUP BY 1) x');
 CREATE FUNCTION answer(query text, OUT result text, OUT parallel boolean) LANGUAGE plpgsql AS $$
 DECLARE line text; plan text := '';
 BEGIN
@@ -48,14 +47,15 @@ SET min_parallel_table_scan_size = 0;
 SET parallel_leader_participation = off;
 CREATE TABLE together AS SELECT n, a.* FROM question, answer(query) a;
 RESET parallel_leader_participation;
--- nobody before the data (4, 9, 12), and no value (6); a few customers need no worker (4, 11)
-SELECT n, a.result IS NOT DISTINCT FROM t.result AS same, a.result IS NULL AS nothing, a.parallel AS alone, t.parallel AS together FROM alone a JOIN together t USING (n) ORDER BY n;
+-- nobody bought before the data (4, 9, 12), and no value is known (6)
+SELECT n, a.result IS NOT DISTINCT FROM t.result AS same, a.result IS NULL AS nothing FROM alone a JOIN together t USING (n) ORDER BY n;
+SELECT bool_or(a.parallel) AS alone, count(*) FILTER (WHERE t.parallel) >= 9 AS together FROM alone a JOIN together t USING (n);
 
 -- each alone is what both at once find
-SELECT m.model = (SELECT clv_fit(history, '2024-01-01', 'mbg/cnbd-k, season, months, inflow', NULL, 'profit') FROM history) AS model,
-	m.holdout = (SELECT clv_holdout(history, '2023-10-01', '2024-01-01', 'mbg/cnbd-k, season, months, inflow', NULL, 'profit') FROM history) AS holdout, m.test_seconds > 0 AS seconds
-FROM crm_profile_internal.clv_fit_and_test((SELECT crm_profile_internal.clv_fit_state(history, '2024-01-01', 'mbg/cnbd-k, season, months, inflow', NULL, 'profit', NULL) FROM history),
-	(SELECT crm_profile_internal.clv_holdout_state(history, '2023-10-01', '2024-01-01', 'mbg/cnbd-k, season, months, inflow', NULL, 'profit', NULL) FROM history)) m;
+SELECT m.model = (SELECT clv_fit(history, '2024-01-01', 'mbg/cnbd-2, season, inflow', NULL, 'profit') FROM history) AS model,
+	m.holdout = (SELECT clv_holdout(history, '2023-10-01', '2024-01-01', 'mbg/cnbd-2, season, inflow', NULL, 'profit') FROM history) AS holdout, m.test_seconds > 0 AS seconds
+FROM crm_profile_internal.clv_fit_and_test((SELECT crm_profile_internal.clv_fit_state(history, '2024-01-01', 'mbg/cnbd-2, season, inflow', NULL, 'profit', NULL) FROM history),
+	(SELECT crm_profile_internal.clv_holdout_state(history, '2023-10-01', '2024-01-01', 'mbg/cnbd-2, season, inflow', NULL, 'profit', NULL) FROM history)) m;
 SELECT m.model IS NULL AS model, m.holdout IS NULL AS holdout, m.test_seconds IS NULL AS seconds FROM crm_profile_internal.clv_fit_and_test(NULL, NULL) m;
 \set VERBOSITY terse
 SELECT crm_profile_internal.clv_fit_and_test('\x00', NULL);
@@ -63,7 +63,7 @@ SELECT crm_profile_internal.clv_fit_and_test(NULL, '\x00');
 \set VERBOSITY default
 
 -- a source, refreshed by one process and by several
-CREATE TABLE person AS SELECT i AS id FROM generate_series(1, 2600) i;
+CREATE TABLE person AS SELECT i AS id FROM generate_series(1, 620) i;
 ALTER TABLE person SET (parallel_workers = 3);
 ALTER TABLE purchase SET (parallel_workers = 3);
 CREATE FUNCTION refreshed(workers int, OUT models text, OUT profiles text) LANGUAGE plpgsql AS $$
@@ -75,7 +75,7 @@ BEGIN
 	SELECT string_agg(p::text, ' ' ORDER BY p.customer) INTO profiles FROM shop.stored_profile p;
 	PERFORM drop_source('shop');
 END $$;
-SELECT a.models = t.models AS models, a.profiles = t.profiles AS profiles, length(a.profiles) > 100000 AS filled FROM refreshed(0) a, refreshed(3) t;
+SELECT a.models = t.models AS models, a.profiles = t.profiles AS profiles, length(a.profiles) > 50000 AS filled FROM refreshed(0) a, refreshed(3) t;
 
 -- what store_rows() refuses
 CREATE TABLE target (n int, t text);
