@@ -60,7 +60,7 @@ struct Crew
 	CrewPiece make;
 	CrewInput inputs[MAX_CREW_INPUTS];
 	int npieces;
-	bytea **results; /* of a process alone */
+	bytea **results;    /* of a process alone */
 	SharedCrew *shared; /* NULL: this process is alone */
 	dsa_area *area;
 	ParallelContext *workers; /* of the leader */
@@ -159,8 +159,8 @@ MakePieces(Crew *crew)
 
 	for (;;)
 	{
-		int piece = crew->shared != NULL ? (int) pg_atomic_fetch_add_u32(&crew->shared->next, 1)
-										 : next++;
+		int piece =
+			crew->shared != NULL ? (int) pg_atomic_fetch_add_u32(&crew->shared->next, 1) : next++;
 		MemoryContext caller;
 
 		if (piece >= crew->npieces)
@@ -187,8 +187,7 @@ CallersLibrary(FunctionCallInfo fcinfo)
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for function %u", function);
-	library =
-		TextDatumGetCString(SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin, &isnull));
+	library = TextDatumGetCString(SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin, &isnull));
 	ReleaseSysCache(tuple);
 	return library;
 }

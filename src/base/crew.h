@@ -1,9 +1,9 @@
 /*
  * crew.h: pieces of a long computation, shared among this process and parallel workers.
  *
- * A piece turns the same inputs, flat bytes, into bytes of its own.  It may wait for the result of an
- * earlier piece, or for what the leader gives.  Whoever makes a piece, its result is the same, so
- * nothing depends on the number of workers, nor on there being any.
+ * A piece turns the same inputs, flat bytes, into bytes of its own.  It may wait for the result of
+ * an earlier piece, or for what the leader gives.  Whoever makes a piece, its result is the same,
+ * so nothing depends on the number of workers, nor on there being any.
  */
 #ifndef CRM_CREW_H
 #define CRM_CREW_H

@@ -759,9 +759,8 @@ TestPiece(Crew *crew, const CrewInput *inputs, int piece)
 
 	if (with_fit && piece == 0)
 	{
-		SummaryState *state =
-			memcpy(MemoryContextAllocHuge(CurrentMemoryContext, inputs[1].size), inputs[1].bytes,
-				   inputs[1].size);
+		SummaryState *state = memcpy(MemoryContextAllocHuge(CurrentMemoryContext, inputs[1].size),
+									 inputs[1].bytes, inputs[1].size);
 		ClvModel model;
 
 		FitClvModel(state, &model);
@@ -910,8 +909,8 @@ clv_fit_and_test(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	if (state != NULL && (state->purpose > CLV_PARETO_NBD || state->nentries == 0))
 		state = NULL;
-	found = FitAndTest(fcinfo, record, state,
-					   get_element_type(TupleDescAttr(columns, 1)->atttypid));
+	found =
+		FitAndTest(fcinfo, record, state, get_element_type(TupleDescAttr(columns, 1)->atttypid));
 	values[0] = found.model;
 	values[1] = found.lines;
 	values[2] = Float8GetDatum(INSTR_TIME_GET_DOUBLE(found.test));

@@ -196,8 +196,8 @@ CutOffs(const PurchaseRecord *record)
 static SummaryState *
 StateAt(const PurchaseRecord *record, int cut_off)
 {
-	DateADT until = record->options.until -
-					cut_off * (record->options.until - record->options.as_of);
+	DateADT until =
+		record->options.until - cut_off * (record->options.until - record->options.as_of);
 
 	return KnownOn(record, (DateADT) CutOffDay(record, cut_off), until, NULL, NULL);
 }

@@ -2,9 +2,9 @@
  * store_histories.c: the first refresh of a source: histories go from the bulk functions straight
  * into the pages of their table, and so do the rows of other queries, which parallel workers make.
  *
- * Histories are stored in the order of the customers, like most customer tables, so that a join of the
- * two finds its data in the processor's caches.  The index built next has nothing left to sort, so
- * the order costs little.
+ * Histories are stored in the order of the customers, like most customer tables, so that a join of
+ * the two finds its data in the processor's caches.  The index built next has nothing left to sort,
+ * so the order costs little.
  */
 #include "postgres.h"
 
