@@ -47,8 +47,9 @@ static int ncrew_pieces = 0;
 typedef struct SharedCrew
 {
 	char name[NAMEDATALEN];
+	int groups;
 	int npieces;
-	pg_atomic_uint32 next; /* piece that nobody has taken */
+	pg_atomic_uint32 next; /* turn that nobody has taken */
 	Size input_size[MAX_CREW_INPUTS];
 	ConditionVariable made;
 	pg_atomic_uint64 results[FLEXIBLE_ARRAY_MEMBER]; /* dsa_pointer; 0: not there yet */
@@ -59,7 +60,9 @@ struct Crew
 	MemoryContext context;
 	CrewPiece make;
 	CrewInput inputs[MAX_CREW_INPUTS];
+	int groups;
 	int npieces;
+	void *own;
 	bytea **results;    /* of a process alone */
 	SharedCrew *shared; /* NULL: this process is alone */
 	dsa_area *area;
@@ -149,24 +152,52 @@ CrewBytes(const void *data, Size size)
 	return bytes;
 }
 
+void **
+CrewOwn(Crew *crew)
+{
+	return &crew->own;
+}
+
+MemoryContext
+CrewContext(const Crew *crew)
+{
+	return crew->context;
+}
+
+bool
+CrewIsAlone(const Crew *crew)
+{
+	return crew->shared == NULL;
+}
+
+/* The piece whose turn it is; -1: none is left. */
+static int
+NextPiece(Crew *crew, int turn)
+{
+	if (crew->shared != NULL)
+		turn = (int) pg_atomic_fetch_add_u32(&crew->shared->next, 1);
+	if (turn >= crew->npieces)
+		return -1;
+	if (crew->shared == NULL)
+		return turn;
+	/* the first of each group, then the second of each */
+	return turn % crew->groups * (crew->npieces / crew->groups) + turn / crew->groups;
+}
+
 /* Makes pieces until none are left. */
 static void
 MakePieces(Crew *crew)
 {
 	MemoryContext piece_context =
 		AllocSetContextCreate(crew->context, "piece of a crew", ALLOCSET_DEFAULT_SIZES);
-	int next = 0;
+	int turn = 0;
+	int piece;
 
-	for (;;)
+	while ((piece = NextPiece(crew, turn++)) >= 0)
 	{
-		int piece =
-			crew->shared != NULL ? (int) pg_atomic_fetch_add_u32(&crew->shared->next, 1) : next++;
-		MemoryContext caller;
+		MemoryContext caller = MemoryContextSwitchTo(piece_context);
 
-		if (piece >= crew->npieces)
-			break;
 		CHECK_FOR_INTERRUPTS();
-		caller = MemoryContextSwitchTo(piece_context);
 		PutResult(crew, piece, crew->make(crew, crew->inputs, piece));
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(piece_context);
@@ -212,6 +243,7 @@ ShareCrew(Crew *crew, shm_toc *toc, dsm_segment *segment, const char *name, Size
 	void *area = shm_toc_allocate(toc, AREA_SIZE);
 
 	strlcpy(shared->name, name, NAMEDATALEN);
+	shared->groups = crew->groups;
 	shared->npieces = crew->npieces;
 	pg_atomic_init_u32(&shared->next, 0);
 	ConditionVariableInit(&shared->made);
@@ -257,17 +289,21 @@ LaunchWorkers(Crew *crew, FunctionCallInfo fcinfo, const char *name, int nresult
 }
 
 Crew *
-StartCrew(FunctionCallInfo fcinfo, const char *name, const CrewInput *inputs, int npieces,
-		  int ngiven, double cost)
+StartCrew(FunctionCallInfo fcinfo, const char *name, const CrewInput *inputs, int groups,
+		  int group_pieces, int ngiven, double cost)
 {
-	Crew *crew = palloc0(sizeof(Crew));
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "crew", ALLOCSET_DEFAULT_SIZES);
+	Crew *crew = MemoryContextAllocZero(context, sizeof(Crew));
+	int npieces = groups * group_pieces;
 	Size size = 0;
 	int nworkers;
 
-	crew->context = CurrentMemoryContext;
+	crew->context = context;
 	crew->make = CrewPieceNamed(name);
+	crew->groups = groups;
 	crew->npieces = npieces;
-	crew->results = palloc0((npieces + ngiven) * sizeof(bytea *));
+	crew->results = MemoryContextAllocZero(context, (npieces + ngiven) * sizeof(bytea *));
 	memcpy(crew->inputs, inputs, sizeof(crew->inputs));
 	for (int i = 0; i < MAX_CREW_INPUTS; i++)
 		size = add_size(size, inputs[i].size);
@@ -295,7 +331,7 @@ EndCrew(Crew *crew)
 		DestroyParallelContext(crew->workers);
 		ExitParallelMode();
 	}
-	pfree(crew);
+	MemoryContextDelete(crew->context);
 }
 
 /* ---------- a worker ---------- */
@@ -307,6 +343,7 @@ crew_main(dsm_segment *segment, shm_toc *toc)
 
 	crew.shared = shm_toc_lookup(toc, KEY_CREW, false);
 	crew.make = CrewPieceNamed(crew.shared->name);
+	crew.groups = crew.shared->groups;
 	crew.npieces = crew.shared->npieces;
 	for (int i = 0; i < MAX_CREW_INPUTS; i++)
 		crew.inputs[i] = (CrewInput){.bytes = shm_toc_lookup(toc, KEY_INPUT + i, true),

@@ -27,13 +27,15 @@ typedef bytea *(*CrewPiece)(Crew *crew, const CrewInput *inputs, int piece);
 extern void RegisterCrewPiece(const char *name, CrewPiece make);
 
 /*
- * Starts workers on so many pieces, unless their cost, in units of the planner, is not worth it;
- * `ngiven` more results are given by the leader.  The caller is a function of this library.
+ * Starts workers on `groups` times as many pieces as each group has, unless their cost, in units of
+ * the planner, is not worth it.  All pieces of a group may wait for its first one: one process
+ * alone makes group after group, several begin with the first pieces.  `ngiven` more results are
+ * given by the leader.  The caller is a function of this library.
  */
 extern Crew *StartCrew(FunctionCallInfo fcinfo, const char *name, const CrewInput *inputs,
-					   int npieces, int ngiven, double cost);
+					   int groups, int group_pieces, int ngiven, double cost);
 
-/* The leader gives the result number npieces + n. */
+/* The leader gives the n-th result after those of the pieces. */
 extern void GiveToCrew(Crew *crew, int n, const bytea *result);
 
 /* The leader makes pieces, too, until none are left. */
@@ -44,6 +46,11 @@ extern const bytea *CrewResult(Crew *crew, int number);
 
 /* Waits for the workers, and frees all results. */
 extern void EndCrew(Crew *crew);
+
+/* What this process keeps from piece to piece, NULL at first, and where. */
+extern void **CrewOwn(Crew *crew);
+extern MemoryContext CrewContext(const Crew *crew);
+extern bool CrewIsAlone(const Crew *crew);
 
 /* Plain data as a result. */
 extern bytea *CrewBytes(const void *data, Size size);

@@ -825,7 +825,7 @@ FitAndTest(FunctionCallInfo fcinfo, const PurchaseRecord *record, const SummaryS
 	INSTR_TIME_SET_CURRENT(began);
 	if (record != NULL)
 		stretches = EarlierStretches(record);
-	crew = StartCrew(fcinfo, "clv_holdout", inputs, stretches.n + with_fit, record != NULL,
+	crew = StartCrew(fcinfo, "clv_holdout", inputs, 1, stretches.n + with_fit, record != NULL,
 					 (double) (inputs[0].size + inputs[1].size) * 10 * cpu_operator_cost);
 	if (record != NULL)
 		says = TestRecord(crew, record, stretches, &test);

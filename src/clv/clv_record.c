@@ -161,16 +161,6 @@ static const struct
 } Parts[] = {{0, 0}, {1, 1}, {2, 3}, {4, 4}};
 #define PARTS lengthof(Parts)
 
-/*
- * The pieces: the first candidate on every day, which the others wait for; then the other parts of
- * each day.
- */
-static inline int
-PieceOf(int cut_off, int part, int cut_offs)
-{
-	return part == 0 ? cut_off : cut_offs + cut_off * (int) (PARTS - 1) + part - 1;
-}
-
 /* The last day known to the fits at a cut-off, from 0, the latest one. */
 static inline int64
 CutOffDay(const PurchaseRecord *record, int cut_off)
@@ -193,50 +183,63 @@ CutOffs(const PurchaseRecord *record)
 	return n;
 }
 
-static SummaryState *
-StateAt(const PurchaseRecord *record, int cut_off)
-{
-	DateADT until =
-		record->options.until - cut_off * (record->options.until - record->options.as_of);
+/* A process keeps the states of all cut-offs, if none is larger. */
+#define MAX_KEPT ((Size) 16 * 1024 * 1024)
 
-	return KnownOn(record, (DateADT) CutOffDay(record, cut_off), until, NULL, NULL);
+/* What was known at a cut-off; one process alone comes to the cut-offs one after the other. */
+static SummaryState *
+StateAt(Crew *crew, const PurchaseRecord *record, int cut_off)
+{
+	SummaryState **kept = *CrewOwn(crew);
+	int64 as_of = CutOffDay(record, cut_off);
+	int64 until = as_of + record->options.until - record->options.as_of;
+	MemoryContext caller = MemoryContextSwitchTo(CrewContext(crew));
+
+	if (kept == NULL)
+		*CrewOwn(crew) = kept = palloc0(MAX_CUT_OFFS * sizeof(SummaryState *));
+	if (kept[cut_off] == NULL)
+	{
+		for (int i = 0; i < MAX_CUT_OFFS; i++)
+		{
+			if (kept[i] == NULL || (!CrewIsAlone(crew) && VARSIZE(kept[i]) <= MAX_KEPT))
+				continue;
+			pfree(kept[i]);
+			kept[i] = NULL;
+		}
+		kept[cut_off] = KnownOn(record, (DateADT) as_of, (DateADT) until, NULL, NULL);
+	}
+	MemoryContextSwitchTo(caller);
+	return kept[cut_off];
 }
 
 /* Tries the candidates of a part; `tried` has those of the parts before that matter. */
 static void
-TryPart(const PurchaseRecord *record, int cut_off, int part, Tried *tried)
+TryPart(Crew *crew, const PurchaseRecord *record, int cut_off, int part, Tried *tried)
 {
-	SummaryState *state = NULL;
-
 	for (int c = Parts[part].first; c <= Parts[part].last; c++)
 	{
 		int twin = TwinOf(c, tried);
 
-		if (twin != c)
-		{
+		if (twin == c)
+			TryCandidate(StateAt(crew, record, cut_off), c, &tried[0], &tried[c]);
+		else
 			tried[c] = tried[twin];
-			continue;
-		}
-		if (state == NULL)
-			state = StateAt(record, cut_off);
-		TryCandidate(state, c, &tried[0], &tried[c]);
 	}
 }
 
+/* The pieces are the parts of one cut-off after the other. */
 static bytea *
 TryPiece(Crew *crew, const CrewInput *inputs, int piece)
 {
-	const PurchaseRecord *record = inputs[0].bytes;
-	int n = *(const int *) inputs[1].bytes;
-	int cut_off = piece < n ? piece : (piece - n) / (int) (PARTS - 1);
-	int part = piece < n ? 0 : 1 + (piece - n) % (int) (PARTS - 1);
+	int cut_off = piece / (int) PARTS;
+	int part = piece % (int) PARTS;
 	int first = Parts[part].first;
 	Tried tried[CANDIDATES];
 
 	memset(tried, 0, sizeof(tried));
 	if (part > 0)
-		memcpy(&tried[0], VARDATA(CrewResult(crew, cut_off)), sizeof(Tried));
-	TryPart(record, cut_off, part, tried);
+		memcpy(&tried[0], VARDATA(CrewResult(crew, piece - part)), sizeof(Tried));
+	TryPart(crew, inputs[0].bytes, cut_off, part, tried);
 	return CrewBytes(&tried[first], (Parts[part].last - first + 1) * sizeof(Tried));
 }
 
@@ -250,20 +253,19 @@ InitClvRecord(void)
 static void
 TryAll(FunctionCallInfo fcinfo, const PurchaseRecord *record, int cut_offs, Tried *tried)
 {
-	CrewInput inputs[MAX_CREW_INPUTS] = {{record, VARSIZE(record)}, {&cut_offs, sizeof(cut_offs)}};
+	CrewInput inputs[MAX_CREW_INPUTS] = {{record, VARSIZE(record)}};
 	/* a byte of a record is read in some hundred passes */
-	Crew *crew = StartCrew(fcinfo, "clv_record", inputs, cut_offs * (int) PARTS, 0,
+	Crew *crew = StartCrew(fcinfo, "clv_record", inputs, cut_offs, (int) PARTS, 0,
 						   (double) record->used * 100 * cpu_operator_cost);
 
 	JoinCrew(crew);
-	for (int i = 0; i < cut_offs; i++)
-		for (int part = 0; part < PARTS; part++)
-		{
-			const bytea *result = CrewResult(crew, PieceOf(i, part, cut_offs));
+	for (int piece = 0; piece < cut_offs * (int) PARTS; piece++)
+	{
+		const bytea *result = CrewResult(crew, piece);
 
-			memcpy(&tried[i * CANDIDATES + Parts[part].first], VARDATA(result),
-				   VARSIZE(result) - VARHDRSZ);
-		}
+		memcpy(&tried[piece / PARTS * CANDIDATES + Parts[piece % PARTS].first], VARDATA(result),
+			   VARSIZE(result) - VARHDRSZ);
+	}
 	EndCrew(crew);
 }
 

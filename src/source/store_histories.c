@@ -42,6 +42,7 @@ typedef struct NewTable
 	int nslots;
 	BulkInsertState bulk;
 	CommandId command;
+	int options; /* of inserts */
 	int64 stored;
 } NewTable;
 
@@ -126,7 +127,8 @@ FlushBatch(NewTable *store)
 {
 	if (store->nslots == 0)
 		return;
-	table_multi_insert(store->table, store->slots, store->nslots, store->command, 0, store->bulk);
+	table_multi_insert(store->table, store->slots, store->nslots, store->command, store->options,
+					   store->bulk);
 	for (int i = 0; i < store->nslots; i++)
 		ExecClearTuple(store->slots[i]);
 	store->stored += store->nslots;
@@ -173,7 +175,8 @@ Datum
 store_purchase_histories(PG_FUNCTION_ARGS)
 {
 	static const char *const function = "store_purchase_histories";
-	NewTable store = {0};
+	/* in the order of the customers, also where a row would fit an earlier page */
+	NewTable store = {.options = TABLE_INSERT_SKIP_FSM};
 	Oid key_type = KeyArgumentType(fcinfo, 0, function);
 	char *query = QueryArgument(fcinfo, 1, function);
 
