@@ -126,6 +126,17 @@ CREATE FUNCTION crm_profile_internal.clv_record_combine(a bytea, b bytea) RETURN
 -- @again arguments="history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text, day_weights jsonb"
 --	comment="fits the model where single days have weights (see clv_fit) to the purchases up to fit_until, forecasts those from then to as_of and compares with the actual ones; unnest() gives the lines"
 
+CREATE AGGREGATE crm_profile_internal.clv_fit_state(history crm_profile.purchase_history, as_of date, model text, unit interval, value text, day_weights jsonb) (
+	SFUNC = crm_profile_internal.clv_fit_transfn, STYPE = bytea, SSPACE = 65536,
+	COMBINEFUNC = crm_profile_internal.summary_state_combine,
+	PARALLEL = SAFE); -- what clv_fit() fits to
+CREATE AGGREGATE crm_profile_internal.clv_holdout_state(history crm_profile.purchase_history, fit_until date, as_of date, model text, unit interval, value text, day_weights jsonb) (
+	SFUNC = crm_profile_internal.clv_holdout_transfn, STYPE = bytea, SSPACE = 65536,
+	COMBINEFUNC = crm_profile_internal.clv_record_combine,
+	PARALLEL = SAFE); -- what clv_holdout() tests
+CREATE FUNCTION crm_profile_internal.clv_fit_and_test(fit bytea, test bytea, OUT model crm_profile.clv_model, OUT holdout crm_profile.clv_holdout_line[], OUT test_seconds double precision)
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100000; -- the results of clv_fit() and clv_holdout() from their states, found at the same time where there are parallel workers; either may be NULL; test_seconds: what the test of the last stretch took
+
 ---------------------------------------------------------------- the record of several models
 
 CREATE TYPE crm_profile.clv_record_line AS ( -- one line of a record of forecasts: the forecast of a candidate fitted to the data up to fit_until, and what was bought

@@ -30,9 +30,11 @@ CREATE FUNCTION crm_profile_internal.value_tiers_fit_transfn(state internal, val
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.value_tiers_fit_finalfn(state internal) RETURNS crm_profile.value_tiers
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name=value_tiers_fit
 CREATE AGGREGATE crm_profile.value_tiers_fit(value double precision) (
 	SFUNC = crm_profile_internal.value_tiers_fit_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.value_tiers_fit_finalfn,
+	COMBINEFUNC = crm_profile_internal.value_tiers_fit_combine, SERIALFUNC = crm_profile_internal.value_tiers_fit_serialize, DESERIALFUNC = crm_profile_internal.value_tiers_fit_deserialize,
 	PARALLEL = SAFE); -- thresholds of the value tiers: A has 80 % of the total value, A and B together 95 %; NULLs are skipped; NULL if no customer has a positive value
 
 CREATE FUNCTION crm_profile.value_tier(value double precision, a_from double precision, b_from double precision) RETURNS text
@@ -58,10 +60,12 @@ CREATE FUNCTION crm_profile_internal.customer_base_fit_transfn(state internal, h
 	AS 'MODULE_PATHNAME', 'population_fit_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.customer_base_fit_finalfn(state internal) RETURNS crm_profile.customer_base
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name=population_fit
 CREATE AGGREGATE crm_profile.customer_base_fit(history crm_profile.purchase_history, as_of date, period interval, by_profit boolean) (
 	SFUNC = crm_profile_internal.customer_base_fit_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.customer_base_fit_finalfn,
 	FINALFUNC_MODIFY = READ_WRITE,
+	COMBINEFUNC = crm_profile_internal.population_fit_combine, SERIALFUNC = crm_profile_internal.population_fit_serialize, DESERIALFUNC = crm_profile_internal.population_fit_deserialize,
 	PARALLEL = SAFE); -- summary of all histories: numbers of customers and orders, the active window, and the tiers of value (monetary or profit, over the period or all time); NULL for no rows
 
 ---------------------------------------------------------------- thresholds and counts that follow changes
@@ -75,6 +79,7 @@ CREATE AGGREGATE crm_profile_internal.population_fit(history crm_profile.purchas
 	SFUNC = crm_profile_internal.population_fit_transfn, STYPE = internal, SSPACE = 65536,
 	FINALFUNC = crm_profile_internal.population_fit_finalfn,
 	FINALFUNC_MODIFY = READ_WRITE,
+	COMBINEFUNC = crm_profile_internal.population_fit_combine, SERIALFUNC = crm_profile_internal.population_fit_serialize, DESERIALFUNC = crm_profile_internal.population_fit_deserialize,
 	PARALLEL = SAFE); -- what population_models() takes thresholds and counts from, and population_change() changes: counts, and sorted values around the thresholds; NULL for no rows
 
 CREATE FUNCTION crm_profile_internal.population_change_transfn(state internal, population bytea[], before crm_profile.purchase_history, after crm_profile.purchase_history,

@@ -985,8 +985,8 @@ DECLARE
 	sample_size CONSTANT double precision := 10000;
 BEGIN
 	EXECUTE format('DELETE FROM %I.label_sample', src.name);
-	EXECUTE format('INSERT INTO %1$I.label_sample SELECT p.segment, p.lifecycle, p.value_tier, p.predicted_tier FROM %1$I.profile_as_of($1) p WHERE $2 = 1 OR crm_profile_internal.in_sample(p.customer::text, $2)', src.name)
-		USING today, least(1, sample_size / greatest((SELECT c.reltuples FROM pg_class c WHERE c.oid = src.customers::regclass), (crm_profile_internal.source_last_model(src)).customers, 1));
+	PERFORM crm_profile_internal.store_rows(format('SELECT p.segment, p.lifecycle, p.value_tier, p.predicted_tier FROM %I.profile_as_of(%L) p WHERE crm_profile_internal.in_sample(p.customer::text, %L)', src.name, today,
+		least(1, sample_size / greatest((SELECT c.reltuples FROM pg_class c WHERE c.oid = src.customers::regclass), (crm_profile_internal.source_last_model(src)).customers, 1))), format('%I.label_sample', src.name)::regclass);
 	EXECUTE format('ANALYZE %I.label_sample', src.name);
 END $$; -- part of a refresh that fits models: the labels of a sample of the customers
 

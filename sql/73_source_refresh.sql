@@ -5,6 +5,9 @@
 CREATE FUNCTION crm_profile_internal.store_purchase_histories(key anyelement, query text, target regclass, progress text DEFAULT NULL) RETURNS bigint
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000; -- collect_purchase_histories() straight into a new table (customer, history) without index, trigger or constraint, in the order of the customers; returns the number of histories
 
+CREATE FUNCTION crm_profile_internal.store_rows(query text, target regclass) RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000; -- INSERT INTO a new table without index, trigger or constraint, where parallel workers make the rows; returns their number
+
 CREATE FUNCTION crm_profile_internal.describe_query(query text, OUT relations oid[], OUT column_types oid[])
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000; -- the relations that a query reads, views and the tables behind them, and the base types of its columns; the query is not run
 
@@ -378,6 +381,7 @@ DECLARE
 	model crm_profile.source_model := crm_profile_internal.source_last_model(src);
 	rfm crm_profile.rfm_model;
 	clv crm_profile.clv_model;
+	fitted crm_profile.clv_model;
 	predicted crm_profile.value_tiers;
 	fit_share double precision;
 	choice record;
@@ -430,29 +434,35 @@ BEGIN
 	IF by_attributes THEN
 		given := crm_profile_internal.source_given(src, 'h.customer');
 	END IF;
+	IF test THEN
+		holdout_fit_until := holdout_until - least(src.horizon_days, (holdout_until - (customer_base).oldest_order) / 3);
+		holdout_share := least(1, max_tested / greatest((customer_base).customers, 1));
+	END IF;
+	-- both at once, where there are workers
+	EXECUTE format('SELECT m.model, m.holdout, coalesce(m.test_seconds, 0) FROM crm_profile_internal.clv_fit_and_test(%s, %s) m WHERE $9', CASE WHEN fit AND NOT by_attributes
+			THEN format('(SELECT crm_profile_internal.clv_fit_state(h.history, $1, $3, NULL, $4, $5) FROM %s h%s)', crm_profile_internal.counted(src), sample) ELSE 'NULL' END,
+			CASE WHEN holdout_fit_until < holdout_until THEN format('(SELECT crm_profile_internal.clv_holdout_state(h.history, $6, $8, $3, NULL, $4, $5) FROM %s h%s)', crm_profile_internal.counted(src), replace(sample, '$2', '$7')) ELSE 'NULL' END)
+		INTO fitted, holdout, holdout_seconds USING today, fit_share, choice.model, basis, day_weights, holdout_fit_until, holdout_share, holdout_until, fit OR test;
 	IF fit THEN
-		EXECUTE format('SELECT crm_profile.clv_fit(h.history, $1, $3, NULL, $4%s, $6) FROM %s h', CASE WHEN by_attributes THEN ', given, $5' END, crm_profile_internal.counted(src)) || given || sample
-			INTO clv USING today, fit_share, choice.model, basis, CASE WHEN by_attributes THEN crm_profile_internal.attribute_options(src) END, day_weights;
+		IF by_attributes THEN
+			EXECUTE format('SELECT crm_profile.clv_fit(h.history, $1, $3, NULL, $4, given, $5, $6) FROM %s h', crm_profile_internal.counted(src)) || given || sample
+				INTO fitted USING today, fit_share, choice.model, basis, crm_profile_internal.attribute_options(src), day_weights;
+		END IF;
+		clv := fitted;
 		clv := crm_profile.with_pace(clv, coalesce(choice.pace, 1));
 		EXECUTE format('SELECT (t.t).* FROM (SELECT crm_profile.value_tiers_fit(crm_profile_internal.source_clv_365d(h.history, %s, $1)) AS t FROM %s h%s) t',
 				CASE WHEN by_attributes THEN 'crm_profile.with_attributes($2, given)' ELSE '$2' END, crm_profile_internal.counted(src), given)
 			INTO predicted USING today, clv;
-		clv_seconds := extract(epoch FROM clock_timestamp() - began);
+		clv_seconds := extract(epoch FROM clock_timestamp() - began) - holdout_seconds;
 		IF "verbose" THEN
 			RAISE INFO 'source "%": % fitted in % s: %', src.name, choice.model, round(clv_seconds::numeric, 1), coalesce((crm_profile.clv_model_card(clv)).status, 'no purchase');
 		END IF;
 	END IF;
 	clv_status := (crm_profile.clv_model_card(clv)).status;
 
-	IF test THEN
-		began := clock_timestamp();
-		holdout_fit_until := holdout_until - least(src.horizon_days, (holdout_until - (customer_base).oldest_order) / 3);
-		holdout_share := least(1, max_tested / greatest((customer_base).customers, 1));
-		IF holdout_fit_until < holdout_until THEN
-			EXECUTE format('SELECT crm_profile.clv_holdout(history, $1, $3, $4, NULL, $5, $6) FROM %s h', crm_profile_internal.counted(src)) || sample
-				INTO holdout USING holdout_fit_until, holdout_share, holdout_until, choice.model, basis, day_weights;
-		END IF;
-		holdout_seconds := extract(epoch FROM clock_timestamp() - began);
+	IF NOT test THEN
+		holdout_seconds := NULL;
+	ELSE
 		IF "verbose" THEN
 			RAISE INFO 'source "%": forecasts of % to % tested in % s', src.name, holdout_fit_until, holdout_until, round(holdout_seconds::numeric, 1);
 		END IF;
@@ -513,8 +523,8 @@ BEGIN
 				THEN '0' ELSE format('count(c.%1$I) - count(DISTINCT c.%1$I)', src.customer_key) END, src.customers)
 			INTO model.customer_rows, model.repeated_keys;
 
-		EXECUTE format('SELECT coalesce(jsonb_object_agg(n.conflict, n.customers), ''{}'') FROM (SELECT k.conflict, count(*) AS customers FROM %s h%s CROSS JOIN LATERAL (SELECT %s AS clv OFFSET 0) own
-				CROSS JOIN LATERAL (SELECT crm_profile.lifecycle(h.history, $1, $2, own.clv) AS lifecycle OFFSET 0) l
+		EXECUTE format('SELECT coalesce(jsonb_object_agg(n.conflict, n.customers), ''{}'') FROM (SELECT k.conflict, count(*) AS customers FROM %s h%s CROSS JOIN LATERAL unnest(ARRAY[%s]) own(clv)
+				CROSS JOIN LATERAL unnest(ARRAY[crm_profile.lifecycle(h.history, $1, $2, own.clv)]) l(lifecycle)
 				CROSS JOIN LATERAL unnest(crm_profile.label_conflicts(crm_profile.segment(crm_profile.rfm_score(h.history, $4, $1), $5, l.lifecycle), $5, l.lifecycle, crm_profile.p_alive(h.history, own.clv, $1), NULL)) k(conflict)
 			WHERE $6 = 1 OR crm_profile_internal.in_sample(h.customer::text, $6) GROUP BY k.conflict) n', crm_profile_internal.counted(src),
 				CASE WHEN src.by_attributes THEN format(' LEFT JOIN %I.customer_effect x ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'x.customer', 'h.customer')) END,

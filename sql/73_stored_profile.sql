@@ -58,8 +58,7 @@ BEGIN
 		FROM pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped;
 	-- as with histories, the indexes come at the end of the first time
 	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
-		EXECUTE format('INSERT INTO %s SELECT p.* FROM %I.profile_as_of($1) p', target, src.name) USING today;
-		GET DIAGNOSTICS written = ROW_COUNT;
+		written := crm_profile_internal.store_rows(format('SELECT p.* FROM %I.profile_as_of(%L) p', src.name, today), target);
 		EXECUTE format('CREATE UNIQUE INDEX stored_profile_key ON %s (customer)', target);
 		-- counts and amounts by segment need no table: it is large, with its room for new versions of rows; readers'
 		-- policies ask for the customer

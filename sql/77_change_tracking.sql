@@ -314,26 +314,31 @@ DECLARE
 	known CONSTANT text := CASE WHEN src.count_unknown THEN 'true' ELSE crm_profile_internal.is_known(src, 'k.customer') END;
 	tracked CONSTANT boolean := src.track_changes <> 'none';
 	-- customers whom a policy hides from the owner are in none of the owner's views
+	come text;
+	gone text;
 	flips bigint;
 	followed bytea[];
 BEGIN
-	EXECUTE format('WITH candidate AS (%1$s),
-		flip AS MATERIALIZED (
-			SELECT k.customer, false AS known FROM candidate k WHERE NOT %2$s AND NOT EXISTS (SELECT FROM %3$I.unknown_customer u WHERE %4$s)%7$s
-			UNION ALL SELECT k.customer, true FROM %3$I.unknown_customer k WHERE %2$s%5$s),
-		come AS (INSERT INTO %3$I.unknown_customer SELECT f.customer FROM flip f WHERE NOT f.known),
-		gone AS (DELETE FROM %3$I.unknown_customer u USING flip k WHERE k.known AND %4$s)
-		SELECT (SELECT count(*) FROM flip), %6$s', candidates, known, src.name, crm_profile_internal.same_key(src.key_type, 'u.customer', 'k.customer'),
-			CASE WHEN NOT all_of_them THEN format(' AND EXISTS (SELECT FROM candidate h WHERE %s)', same_history) END,
-			CASE WHEN tracked THEN crm_profile_internal.population_followed(src, today, format('(SELECT CASE WHEN NOT k.known THEN h.history END AS was, CASE WHEN k.known THEN h.history END AS history
-				FROM flip k JOIN %I.customer_history h ON %s)', src.name, same_history)) ELSE 'NULL::bytea[]' END, CASE WHEN NOT all_of_them THEN ' AND ' || with_orders END) INTO flips, followed;
-	IF flips > 0 AND tracked THEN
-		PERFORM crm_profile_internal.keep_population(src, followed);
+	-- first who they are, which parallel workers can tell
+	EXECUTE format('WITH candidate AS (%1$s)
+		SELECT (SELECT coalesce(array_agg(k.customer), ''{}'')::text FROM candidate k WHERE NOT %2$s AND NOT EXISTS (SELECT FROM %3$I.unknown_customer u WHERE %4$s)%6$s),
+			(SELECT coalesce(array_agg(k.customer), ''{}'')::text FROM %3$I.unknown_customer k WHERE %2$s%5$s)', candidates, known, src.name, crm_profile_internal.same_key(src.key_type, 'u.customer', 'k.customer'),
+			CASE WHEN NOT all_of_them THEN format(' AND EXISTS (SELECT FROM candidate h WHERE %s)', same_history) END, CASE WHEN NOT all_of_them THEN ' AND ' || with_orders END) INTO come, gone;
+	IF come <> '{}' OR gone <> '{}' THEN
+		EXECUTE format('WITH flip AS MATERIALIZED (SELECT unnest($1::%1$s[]) AS customer, false AS known UNION ALL SELECT unnest($2::%1$s[]), true),
+			come AS (INSERT INTO %2$I.unknown_customer SELECT f.customer FROM flip f WHERE NOT f.known),
+			gone AS (DELETE FROM %2$I.unknown_customer u USING flip k WHERE k.known AND %3$s)
+			SELECT (SELECT count(*) FROM flip), %4$s', src.key_type, src.name, crm_profile_internal.same_key(src.key_type, 'u.customer', 'k.customer'),
+				CASE WHEN tracked THEN crm_profile_internal.population_followed(src, today, format('(SELECT CASE WHEN NOT k.known THEN h.history END AS was, CASE WHEN k.known THEN h.history END AS history
+					FROM flip k JOIN %I.customer_history h ON %s)', src.name, same_history)) ELSE 'NULL::bytea[]' END) INTO flips, followed USING come, gone;
+		IF tracked THEN
+			PERFORM crm_profile_internal.keep_population(src, followed);
+		END IF;
 	END IF;
 	IF keys IS NULL OR touched <> '{}' THEN
 		EXECUTE format('DELETE FROM %I.unknown_customer k WHERE NOT %s', src.name, with_orders) || CASE WHEN keys IS NOT NULL THEN format(' AND k.customer %s ANY (%L::%s[])', crm_profile_internal.key_equality(src.key_type::regtype), touched, src.key_type) ELSE '' END;
 	END IF;
-	RETURN flips;
+	RETURN coalesce(flips, 0);
 END $$; -- part of a refresh: finds who does not count any more, or does again, among those keys of orders and of customers, either NULL: among all, and lets the population follow; of those touched, who has no orders any more is not listed; returns the number of the former
 
 ---------------------------------------------------------------- taking changes

@@ -5,6 +5,8 @@
 #include "utils/guc.h"
 
 #include "base/row_stream.h"
+#include "clv/clv_holdout.h"
+#include "clv/clv_record.h"
 #include "orders/collect_histories.h"
 #include "orders/order_workers.h"
 #include "profile/profile_gist.h"
@@ -27,6 +29,8 @@ _PG_init(void)
 	InitCollectHistories();
 	InitOrderWorkers();
 	InitScoreOrders();
+	InitClvHoldout();
+	InitClvRecord();
 	InitAudience();
 	InitPaymentRows();
 	InitLabelSelectivity();

@@ -93,4 +93,24 @@ is($node->safe_psql('postgres', qq{
 	SELECT count(*) FROM collect_purchase_histories(NULL::text, $all)}), '70000', 'after a caught error the next query runs');
 nothing_left('a caught error');
 
+# ---------- fits
+
+$node->safe_psql('postgres', q{
+	CREATE TABLE history AS SELECT i AS customer, purchase_history_agg(date '2021-01-01' + (i * 7919 + k * (20 + i % 90)) % 1090, 10 + i % 50) AS history
+		FROM generate_series(1, 20000) i, generate_series(0, 1 + i % 12) k GROUP BY i;
+	ALTER TABLE history SET (parallel_workers = 0)});
+my $fits = q{SELECT cardinality(clv_record(history, '2024-01-01', 90)) FROM history};
+foreach my $end ('cancel', 'terminate')
+{
+	($out, $err) = ('', '');
+	$run = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres'), '-c', $fits ], '<', \undef, '>', \$out, '2>', \$err);
+	# the scan has no worker: it is one that makes pieces
+	$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'parallel worker'});
+	$node->safe_psql('postgres', $end eq 'cancel' ? q{SELECT pg_cancel_backend(leader_pid) FROM pg_stat_activity WHERE backend_type = 'parallel worker'}
+		: q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'parallel worker'});
+	$run->finish;
+	like($err, $end eq 'cancel' ? qr/canceling statement due to user request/ : qr/terminating .* due to administrator command/, "fits: $end");
+	nothing_left("fits: $end");
+}
+
 done_testing();

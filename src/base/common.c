@@ -101,6 +101,56 @@ DeserializedState(FunctionCallInfo fcinfo, Size size)
 	return memcpy(palloc(size), VARDATA_ANY(bytes), size);
 }
 
+Datum
+SerializedArray(const void *head, Size head_size, const void *elements, int64 n, Size size,
+				const char *function)
+{
+	Size whole = add_size(VARHDRSZ + head_size, mul_size(n, size));
+	bytea *bytes;
+
+	if (!AllocSizeIsValid(whole))
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("too many customers for a parallel %s", function),
+						errhint("Set max_parallel_workers_per_gather to 0.")));
+	bytes = palloc(whole);
+	SET_VARSIZE(bytes, whole);
+	if (head_size > 0)
+		memcpy(VARDATA(bytes), head, head_size);
+	if (n > 0)
+		memcpy(VARDATA(bytes) + head_size, elements, n * size);
+	PG_RETURN_BYTEA_P(bytes);
+}
+
+void *
+DeserializedArray(FunctionCallInfo fcinfo, void *head, Size head_size, int64 *n, Size size)
+{
+	bytea *bytes = PG_GETARG_BYTEA_PP(0);
+	Size whole = VARSIZE_ANY_EXHDR(bytes);
+	void *elements;
+
+	if (whole < head_size || (whole - head_size) % size != 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+						errmsg("invalid state of an aggregate")));
+	if (head_size > 0)
+		memcpy(head, VARDATA_ANY(bytes), head_size);
+	*n = (int64) ((whole - head_size) / size);
+	elements = palloc_extended(Max(whole - head_size, 1), MCXT_ALLOC_HUGE);
+	memcpy(elements, VARDATA_ANY(bytes) + head_size, whole - head_size);
+	return elements;
+}
+
+void *
+AppendedArray(MemoryContext context, void *array, int64 *count, int64 *room, const void *more,
+			  int64 n, Size size)
+{
+	while (*room - *count < n)
+		array = GrownArray(context, array, room, size);
+	if (n > 0)
+		memcpy((char *) array + *count * size, more, n * size);
+	*count += n;
+	return array;
+}
+
 void
 BeginRowArray(FunctionCallInfo fcinfo, RowArray *array)
 {

@@ -39,6 +39,19 @@ extern void PutRow(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 extern Datum SerializedState(const void *state, Size size);
 extern void *DeserializedState(FunctionCallInfo fcinfo, Size size);
 
+/*
+ * The same for a state whose elements are in an array of its own: the head is copied to and fro,
+ * and the elements come back in the current memory context.
+ */
+extern Datum SerializedArray(const void *head, Size head_size, const void *elements, int64 n,
+							 Size size, const char *function);
+extern void *
+DeserializedArray(FunctionCallInfo fcinfo, void *head, Size head_size, int64 *n, Size size);
+
+/* An array, or none yet, with n elements more; `count` and `room` follow. */
+extern void *AppendedArray(MemoryContext context, void *array, int64 *count, int64 *room,
+						   const void *more, int64 n, Size size);
+
 /* An array of rows, the result of a function, under construction. */
 typedef struct RowArray
 {

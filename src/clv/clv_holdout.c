@@ -13,6 +13,8 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "portability/instr_time.h"
 #include "storage/shmem.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -21,6 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
+#include "base/crew.h"
 #include "base/local_day.h"
 #include "clv/clv_fit.h"
 #include "clv/clv_holdout.h"
@@ -399,6 +402,14 @@ ChanceVariance(const Test *test, Measured k)
 	return sum / (test->total[k].predicted * test->total[k].predicted);
 }
 
+/* What is kept of an earlier test: plain data, which may come from another process. */
+typedef struct EarlierTest
+{
+	DateADT as_of;
+	Tally total[MEASURED];
+	double chance[MEASURED];
+} EarlierTest;
+
 /* Whether a forecast and its outcome can be compared by their ratio. */
 static inline bool
 HasRatio(const Tally *tally)
@@ -412,7 +423,7 @@ HasRatio(const Tally *tally)
  * hence Student's distribution.
  */
 static void
-SetBounds(Line *line, const Test *test, const Test *earlier, int nearlier)
+SetBounds(Line *line, const Test *test, const EarlierTest *earlier, int nearlier)
 {
 	static const double student[] = {2.776, 2.571, 2.447, 2.365}; /* at 4, 5, 6 and 7 */
 	double parameters[MEASURED];
@@ -434,7 +445,7 @@ SetBounds(Line *line, const Test *test, const Test *earlier, int nearlier)
 			if (!HasRatio(&earlier[i].total[k]))
 				continue;
 			off = log(earlier[i].total[k].actual / earlier[i].total[k].predicted);
-			squares += Max(0, off * off - ChanceVariance(&earlier[i], (Measured) k));
+			squares += Max(0, off * off - earlier[i].chance[k]);
 			n++;
 		}
 		reach = student[n] * sqrt(ChanceVariance(test, (Measured) k) + parameters[k] +
@@ -609,7 +620,7 @@ PutMonths(Report *report, const PurchaseRecord *record, const Test *test)
 
 /* Fills the report of a test, which already holds those of earlier ones. */
 static void
-FillReport(Report *report, const PurchaseRecord *record, Test *test, const Test *earlier,
+FillReport(Report *report, const PurchaseRecord *record, Test *test, const EarlierTest *earlier,
 		   int nearlier)
 {
 	Line *total = NewLine(report, "total", "all");
@@ -695,30 +706,171 @@ ReportDatum(const Report *report, Oid line_type)
 		construct_array(lines, report->nlines, line_type, -1, false, TYPALIGN_DOUBLE));
 }
 
+/* ---------- shared among processes ---------- */
+
 /*
- * Up to three earlier stretches, each as long as the one tested or half of the data before it, and
- * each forecast from at least as much time, by coarse fits like the one tested.
+ * Up to three earlier stretches are tested, each as long as the one tested or half of the data
+ * before it, and each forecast from at least as much time, by coarse fits like the one tested.
  */
-static int
-MakeEarlierTests(const PurchaseRecord *record, const ClvModel *like, Test *tests)
+typedef struct Stretches
+{
+	int32 days;
+	int n;
+} Stretches;
+
+static Stretches
+EarlierStretches(const PurchaseRecord *record)
 {
 	const FitOptions *options = &record->options;
 	DateADT oldest = OldestRecorded(record);
-	int32 stretch = Min(options->until - options->as_of, (options->as_of - oldest) / 2);
-	int n = 0;
+	Stretches earlier = {Min(options->until - options->as_of, (options->as_of - oldest) / 2), 0};
 
-	for (int i = 1; i <= MAX_EARLIER && stretch >= MIN_STRETCH; i++)
+	while (earlier.n < MAX_EARLIER && earlier.days >= MIN_STRETCH &&
+		   options->as_of - (earlier.n + 2) * earlier.days >= oldest)
+		earlier.n++;
+	return earlier;
+}
+
+/* The fit that earlier ones start from. */
+typedef struct FitTested
+{
+	bool usable; /* else nothing more is tested */
+	int32 status;
+	int64 regularity;
+	double parameters[CLV_PARAMETERS];
+	int32 stretch;
+} FitTested;
+
+/* Tests a stretch, 1 for the last one before that tested; no bytes if nothing can be said. */
+static bytea *
+TestEarlier(const PurchaseRecord *record, const FitTested *tested, int stretch)
+{
+	DateADT until = record->options.as_of - (stretch - 1) * tested->stretch;
+	EarlierTest earlier = {.as_of = until - tested->stretch};
+	ClvModel like = {.status = tested->status, .regularity = tested->regularity};
+	Test test;
+
+	if (!tested->usable)
+		return CrewBytes(NULL, 0);
+	memcpy(like.parameters, tested->parameters, sizeof(like.parameters));
+	MakeTest(record, earlier.as_of, until, FitIsMaximum(tested->status) ? &like : NULL, &test);
+	if (!ClvModelIsUsable(&test.model) || test.noutcomes == 0)
+		return CrewBytes(NULL, 0);
+	memcpy(earlier.total, test.total, sizeof(earlier.total));
+	for (int k = 0; k < MEASURED; k++)
+		earlier.chance[k] = ChanceVariance(&test, (Measured) k);
+	return CrewBytes(&earlier, sizeof(earlier));
+}
+
+/*
+ * The pieces of a test: earlier ones; before them a fit to all that is known now, if there is such
+ * an input.
+ */
+static bytea *
+TestPiece(Crew *crew, const CrewInput *inputs, int piece)
+{
+	const PurchaseRecord *record = inputs[0].bytes;
+	bool with_fit = inputs[1].size > 0;
+	int stretches = record != NULL ? EarlierStretches(record).n : 0;
+
+	if (with_fit && piece == 0)
 	{
-		DateADT until = options->as_of - (i - 1) * stretch;
+		SummaryState *state = memcpy(MemoryContextAllocHuge(CurrentMemoryContext, inputs[1].size),
+									 inputs[1].bytes, inputs[1].size);
+		ClvModel model;
 
-		if (until - 2 * stretch < oldest)
-			break;
-		MakeTest(record, until - stretch, until, FitIsMaximum(like->status) ? like : NULL,
-				 &tests[n]);
-		if (ClvModelIsUsable(&tests[n].model) && tests[n].noutcomes > 0)
-			n++;
+		FitClvModel(state, &model);
+		return ModelValue(&ClvModelFormat, &model);
 	}
-	return n;
+	return TestEarlier(record, (const FitTested *) VARDATA(CrewResult(crew, stretches + with_fit)),
+					   piece - with_fit + 1);
+}
+
+void
+InitClvHoldout(void)
+{
+	RegisterCrewPiece("clv_holdout", TestPiece);
+}
+
+/* The test of the record itself, while workers are at the pieces; false: it says nothing. */
+static bool
+TestRecord(Crew *crew, const PurchaseRecord *record, Stretches stretches, Test *test)
+{
+	FitTested tested = {.stretch = stretches.days};
+	const ClvModel *model = &test->model;
+
+	MakeTest(record, record->options.as_of, record->options.until, NULL, test);
+	tested.usable = test->noutcomes > 0 && ClvModelIsUsable(model);
+	if (test->noutcomes > 0)
+	{
+		WarnOfClvFit(model);
+		tested.status = model->status;
+		tested.regularity = model->regularity;
+		memcpy(tested.parameters, model->parameters, sizeof(tested.parameters));
+	}
+	GiveToCrew(crew, 0, CrewBytes(&tested, sizeof(tested)));
+	return tested.usable;
+}
+
+/* What comes of fits and tests; 0 for none. */
+typedef struct Findings
+{
+	Datum model;
+	Datum lines;
+	instr_time test; /* of the record itself */
+} Findings;
+
+/* Tests a record, or fits a model to a state, or both at once; either may be NULL. */
+static Findings
+FitAndTest(FunctionCallInfo fcinfo, const PurchaseRecord *record, const SummaryState *state,
+		   Oid line_type)
+{
+	Findings found = {0};
+	CrewInput inputs[MAX_CREW_INPUTS] = {{record, record != NULL ? VARSIZE(record) : 0},
+										 {state, state != NULL ? VARSIZE(state) : 0}};
+	Stretches stretches = {0};
+	Report report = {.room = 64};
+	EarlierTest earlier[MAX_EARLIER];
+	int nearlier = 0;
+	bool with_fit = state != NULL;
+	bool says = false;
+	instr_time began;
+	Crew *crew;
+	Test test;
+
+	INSTR_TIME_SET_CURRENT(began);
+	if (record != NULL)
+		stretches = EarlierStretches(record);
+	crew = StartCrew(fcinfo, "clv_holdout", inputs, 1, stretches.n + with_fit, record != NULL,
+					 (double) (inputs[0].size + inputs[1].size) * 10 * cpu_operator_cost);
+	if (record != NULL)
+		says = TestRecord(crew, record, stretches, &test);
+	INSTR_TIME_SET_CURRENT(found.test);
+	INSTR_TIME_SUBTRACT(found.test, began);
+	JoinCrew(crew);
+	for (int i = 0; i < stretches.n; i++)
+	{
+		const bytea *result = CrewResult(crew, i + with_fit);
+
+		if (VARSIZE(result) > VARHDRSZ)
+			memcpy(&earlier[nearlier++], VARDATA(result), sizeof(EarlierTest));
+	}
+	if (says)
+	{
+		report.lines = palloc(report.room * sizeof(Line));
+		report.knows_value = KnowsValue(&test.model);
+		FillReport(&report, record, &test, earlier, nearlier);
+		found.lines = ReportDatum(&report, line_type);
+	}
+	if (with_fit)
+	{
+		const bytea *result = CrewResult(crew, 0);
+
+		found.model = PointerGetDatum(memcpy(palloc(VARSIZE(result)), result, VARSIZE(result)));
+		WarnOfClvFit(ModelFromDatum(&ClvModelFormat, found.model));
+	}
+	EndCrew(crew);
+	return found;
 }
 
 /* (state, history, fit_until, as_of [, model [, unit [, value [, day_weights]]]]) */
@@ -747,26 +899,39 @@ PG_FUNCTION_INFO_V1(clv_holdout_finalfn);
 Datum
 clv_holdout_finalfn(PG_FUNCTION_ARGS)
 {
-	PurchaseRecord *record;
-	Test *test;
-	Test *earlier;
-	int nearlier;
-	Report report = {.room = 64};
+	Findings found;
 
 	(void) AggregateContext(fcinfo, "clv_holdout_finalfn");
-	record = PurchaseRecordArgument(fcinfo, 0);
-	test = palloc((1 + MAX_EARLIER) * sizeof(Test));
-	earlier = test + 1;
-	MakeTest(record, record->options.as_of, record->options.until, NULL, test);
-	if (test->noutcomes == 0)
+	found = FitAndTest(fcinfo, PurchaseRecordArgument(fcinfo, 0), NULL,
+					   get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid)));
+	if (found.lines == (Datum) 0)
 		PG_RETURN_NULL();
-	WarnOfClvFit(&test->model);
-	if (!ClvModelIsUsable(&test->model))
-		PG_RETURN_NULL();
-	nearlier = MakeEarlierTests(record, &test->model, earlier);
-	report.lines = palloc(report.room * sizeof(Line));
-	report.knows_value = KnowsValue(&test->model);
-	FillReport(&report, record, test, earlier, nearlier);
-	PG_RETURN_DATUM(
-		ReportDatum(&report, get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid))));
+	PG_RETURN_DATUM(found.lines);
+}
+
+/* (state of clv_fit, state of clv_holdout), either may be NULL: model, lines and seconds */
+PG_FUNCTION_INFO_V1(clv_fit_and_test);
+Datum
+clv_fit_and_test(PG_FUNCTION_ARGS)
+{
+	SummaryState *state = SummaryStateArgument(fcinfo, 0);
+	PurchaseRecord *record = PurchaseRecordArgument(fcinfo, 1);
+	Findings found;
+	Datum values[3];
+	bool nulls[3];
+	TupleDesc columns;
+
+	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (state != NULL && (state->purpose > CLV_PARETO_NBD || state->nentries == 0))
+		state = NULL;
+	found =
+		FitAndTest(fcinfo, record, state, get_element_type(TupleDescAttr(columns, 1)->atttypid));
+	values[0] = found.model;
+	values[1] = found.lines;
+	values[2] = Float8GetDatum(INSTR_TIME_GET_DOUBLE(found.test));
+	nulls[0] = found.model == (Datum) 0;
+	nulls[1] = found.lines == (Datum) 0;
+	nulls[2] = record == NULL;
+	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

@@ -19,4 +19,7 @@ typedef struct HoldoutTotal
 /* From a sorted state that also knows what happened from its as_of until its end. */
 extern void HoldoutTotals(const SummaryState *state, const ClvModel *model, HoldoutTotal *total);
 
+/* Lets parallel workers test forecasts. */
+extern void InitClvHoldout(void);
+
 #endif /* CRM_CLV_HOLDOUT_H */

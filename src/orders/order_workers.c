@@ -3,8 +3,6 @@
  */
 #include "postgres.h"
 
-#include <sys/statvfs.h>
-
 #include "access/parallel.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -13,12 +11,12 @@
 #include "nodes/makefuncs.h"
 #include "port/atomics.h"
 #include "storage/barrier.h"
-#include "storage/dsm_impl.h"
 #include "storage/sharedfileset.h"
 #include "utils/lsyscache.h"
 #include "utils/wait_event.h"
 
 #include "base/caller_query.h"
+#include "base/crew.h"
 #include "base/row_stream.h"
 #include "orders/order_workers.h"
 
@@ -73,19 +71,10 @@ NameColumns(const Gather *gather)
 static Size
 ParticipantMemory(int participants)
 {
-	Size memory = HashMemoryLimit();
-	struct statvfs shared;
+	/* it is taken in pieces that may be larger than what is needed by a half */
+	Size room = SharedMemoryRoom() / 2 / participants;
 
-	if (dynamic_shared_memory_type == DSM_IMPL_POSIX && statvfs("/dev/shm", &shared) == 0)
-	{
-		/* it is taken in pieces that may be larger than what is needed by a half */
-		Size room = (Size) shared.f_bavail * shared.f_frsize / 2 / participants;
-
-		if (room < MIN_ORDER_MEMORY)
-			return 0;
-		memory = Min(memory, room);
-	}
-	return memory;
+	return room < MIN_ORDER_MEMORY ? 0 : Min(HashMemoryLimit(), room);
 }
 
 /* Customers can be told apart in workers, too. */

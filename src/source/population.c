@@ -554,6 +554,65 @@ population_fit_transfn(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(p);
 }
 
+PG_FUNCTION_INFO_V1(population_fit_combine);
+Datum
+population_fit_combine(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = AggregateContext(fcinfo, "population_fit_combine");
+	Population *p = PG_ARGISNULL(0) ? NULL : (Population *) PG_GETARG_POINTER(0);
+	const Population *other;
+
+	if (PG_ARGISNULL(1))
+		PG_RETURN_STATE(p);
+	other = (Population *) PG_GETARG_POINTER(1);
+	if (p == NULL)
+	{
+		p = MemoryContextAlloc(context, sizeof(Population));
+		*p = *other;
+		p->rows = NULL;
+		p->nrows = p->room = 0;
+	}
+	else
+	{
+		p->customers += other->customers;
+		p->orders += other->orders;
+		p->buyers += other->buyers;
+		p->ahead += other->ahead;
+		for (int i = 0; i <= MAX_SCALE; i++)
+		{
+			p->scored_of_scale[i] += other->scored_of_scale[i];
+			p->worth_of_scale[i] += other->worth_of_scale[i];
+		}
+	}
+	p->rows = AppendedArray(context, p->rows, &p->nrows, &p->room, other->rows, other->nrows,
+							sizeof(CustomerRow));
+	PG_RETURN_POINTER(p);
+}
+
+PG_FUNCTION_INFO_V1(population_fit_serialize);
+Datum
+population_fit_serialize(PG_FUNCTION_ARGS)
+{
+	const Population *p;
+
+	(void) AggregateContext(fcinfo, "population_fit_serialize");
+	p = (Population *) PG_GETARG_POINTER(0);
+	return SerializedArray(p, sizeof(*p), p->rows, p->nrows, sizeof(CustomerRow), "population_fit");
+}
+
+PG_FUNCTION_INFO_V1(population_fit_deserialize);
+Datum
+population_fit_deserialize(PG_FUNCTION_ARGS)
+{
+	Population *p = palloc(sizeof(Population));
+
+	(void) AggregateContext(fcinfo, "population_fit_deserialize");
+	p->rows = DeserializedArray(fcinfo, p, sizeof(*p), &p->nrows, sizeof(CustomerRow));
+	/* where it lies is another place in each process */
+	p->scored.at = ScoredValue;
+	PG_RETURN_POINTER(p);
+}
+
 PG_FUNCTION_INFO_V1(population_fit_finalfn);
 Datum
 population_fit_finalfn(PG_FUNCTION_ARGS)

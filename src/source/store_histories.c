@@ -1,10 +1,10 @@
 /*
  * store_histories.c: the first refresh of a source: histories go from the bulk functions straight
- * into the pages of their table.
+ * into the pages of their table, and so do the rows of other queries, which parallel workers make.
  *
- * They are stored in the order of the customers, like most customer tables, so that a join of the
- * two finds its data in the processor's caches.  The index built next has nothing left to sort, so
- * the order costs little.
+ * Histories are stored in the order of the customers, like most customer tables, so that a join of
+ * the two finds its data in the processor's caches.  The index built next has nothing left to sort,
+ * so the order costs little.
  */
 #include "postgres.h"
 
@@ -34,15 +34,17 @@
 
 #define BATCH 1000
 
-typedef struct HistoryStore
+/* A table without indexes that is written in one go. */
+typedef struct NewTable
 {
 	Relation table;
 	TupleTableSlot *slots[BATCH];
 	int nslots;
 	BulkInsertState bulk;
 	CommandId command;
+	int options; /* of inserts */
 	int64 stored;
-} HistoryStore;
+} NewTable;
 
 static Oid
 HistoryType(void)
@@ -71,24 +73,62 @@ CheckHistoryTable(Relation table, Oid key_type)
 						   "constraint.")));
 }
 
-/* It is written in one go, without an index. */
-static void
-CheckNewTable(Relation table)
+/* Whether rows can go into the table without the executor. */
+static bool
+IsPlainTable(Relation table)
 {
-	if (RelationGetIndexList(table) != NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is no new table of histories", RelationGetRelationName(table)),
-				 errdetail("It has an index.")));
+	TupleConstr *constraints = RelationGetDescr(table)->constr;
+
+	return table->rd_rel->relkind == RELKIND_RELATION && !table->rd_rel->relispartition &&
+		   !table->rd_rel->relhasrules && table->trigdesc == NULL &&
+		   (constraints == NULL || (constraints->num_check == 0 && !constraints->has_not_null &&
+									!constraints->has_generated_stored)) &&
+		   check_enable_rls(RelationGetRelid(table), InvalidOid, true) != RLS_ENABLED;
+}
+
+/* Opens a table without indexes; whether it is plain is the caller's question. */
+static void
+BeginNewTable(NewTable *store, Oid target, const char *function)
+{
+	AclResult right;
+
+	if (XactReadOnly)
+		PreventCommandIfReadOnly(psprintf("%s()", function));
+	/* before it is locked */
+	right = pg_class_aclcheck(target, GetUserId(), ACL_INSERT);
+	if (right != ACLCHECK_OK)
+		aclcheck_error(right, get_relkind_objtype(get_rel_relkind(target)), get_rel_name(target));
+	store->table = table_open(target, RowExclusiveLock);
+	if (RelationGetIndexList(store->table) != NIL)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("\"%s\" is no new table", RelationGetRelationName(store->table)),
+						errdetail("It has an index.")));
+	for (int i = 0; i < BATCH; i++)
+		store->slots[i] =
+			MakeSingleTupleTableSlot(RelationGetDescr(store->table), &TTSOpsHeapTuple);
+	store->bulk = GetBulkInsertState();
+	/* both are fixed before parallel workers start */
+	(void) GetCurrentTransactionId();
+	store->command = GetCurrentCommandId(true);
 }
 
 static void
-FlushBatch(HistoryStore *store)
+EndNewTable(NewTable *store)
+{
+	FreeBulkInsertState(store->bulk);
+	table_finish_bulk_insert(store->table, 0);
+	for (int i = 0; i < BATCH; i++)
+		ExecDropSingleTupleTableSlot(store->slots[i]);
+	table_close(store->table, NoLock);
+}
+
+static void
+FlushBatch(NewTable *store)
 {
 	if (store->nslots == 0)
 		return;
-	table_multi_insert(store->table, store->slots, store->nslots, store->command,
-					   TABLE_INSERT_SKIP_FSM, store->bulk);
+	table_multi_insert(store->table, store->slots, store->nslots, store->command, store->options,
+					   store->bulk);
 	for (int i = 0; i < store->nslots; i++)
 		ExecClearTuple(store->slots[i]);
 	store->stored += store->nslots;
@@ -96,9 +136,17 @@ FlushBatch(HistoryStore *store)
 	CHECK_FOR_INTERRUPTS();
 }
 
+static void
+PutRowInto(NewTable *store, TupleTableSlot *row)
+{
+	ExecCopySlot(store->slots[store->nslots], row);
+	if (++store->nslots == BATCH)
+		FlushBatch(store);
+}
+
 /* Runs the query and stores a history for each customer, in order. */
 static void
-StoreHistories(HistoryStore *store, const char *function, const char *query, const char *progress)
+StoreHistories(NewTable *store, const char *function, const char *query, const char *progress)
 {
 	TupleDesc columns = RelationGetDescr(store->table);
 	Form_pg_attribute key = TupleDescAttr(columns, 0);
@@ -114,9 +162,7 @@ StoreHistories(HistoryStore *store, const char *function, const char *query, con
 	{
 		row->tts_values[1] = PointerGetDatum(history);
 		row->tts_isnull[0] = row->tts_isnull[1] = false;
-		ExecCopySlot(store->slots[store->nslots], ExecStoreVirtualTuple(row));
-		if (++store->nslots == BATCH)
-			FlushBatch(store);
+		PutRowInto(store, ExecStoreVirtualTuple(row));
 	}
 	FlushBatch(store);
 	EndHistories(collection);
@@ -129,34 +175,77 @@ Datum
 store_purchase_histories(PG_FUNCTION_ARGS)
 {
 	static const char *const function = "store_purchase_histories";
-	HistoryStore store = {0};
+	/* in the order of the customers, also where a row would fit an earlier page */
+	NewTable store = {.options = TABLE_INSERT_SKIP_FSM};
 	Oid key_type = KeyArgumentType(fcinfo, 0, function);
 	char *query = QueryArgument(fcinfo, 1, function);
-	AclResult right;
 
 	if (PG_ARGISNULL(2))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("the target of %s must not be NULL", function)));
-	if (XactReadOnly)
-		PreventCommandIfReadOnly("store_purchase_histories()");
-	/* before it is locked */
-	right = pg_class_aclcheck(PG_GETARG_OID(2), GetUserId(), ACL_INSERT);
-	if (right != ACLCHECK_OK)
-		aclcheck_error(right, get_relkind_objtype(get_rel_relkind(PG_GETARG_OID(2))),
-					   get_rel_name(PG_GETARG_OID(2)));
-	store.table = table_open(PG_GETARG_OID(2), RowExclusiveLock);
+	BeginNewTable(&store, PG_GETARG_OID(2), function);
 	CheckHistoryTable(store.table, key_type);
-	CheckNewTable(store.table);
-	for (int i = 0; i < BATCH; i++)
-		store.slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(store.table), &TTSOpsHeapTuple);
-	store.bulk = GetBulkInsertState();
-	store.command = GetCurrentCommandId(true);
 	StoreHistories(&store, function, query, ProgressArgument(fcinfo, 3));
+	EndNewTable(&store);
+	PG_RETURN_INT64(store.stored);
+}
 
-	FreeBulkInsertState(store.bulk);
-	table_finish_bulk_insert(store.table, 0);
-	for (int i = 0; i < BATCH; i++)
-		ExecDropSingleTupleTableSlot(store.slots[i]);
-	table_close(store.table, NoLock);
+/* ---------- rows of any query ---------- */
+
+typedef struct RowsInto
+{
+	DestReceiver pub; /* must be first */
+	NewTable *store;
+} RowsInto;
+
+/* The rows must be those of the table. */
+static void
+StartRows(DestReceiver *self, int operation, TupleDesc columns)
+{
+	Relation table = ((RowsInto *) self)->store->table;
+	TupleDesc wanted = RelationGetDescr(table);
+	bool same = IsPlainTable(table) && columns->natts == wanted->natts;
+
+	for (int i = 0; same && i < wanted->natts; i++)
+		same = !TupleDescAttr(wanted, i)->attisdropped &&
+			   TupleDescAttr(columns, i)->atttypid == TupleDescAttr(wanted, i)->atttypid;
+	if (!same)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("\"%s\" is no table for these rows", RelationGetRelationName(table)),
+						errdetail("It must have the columns of the query, and no trigger, rule or "
+								  "constraint.")));
+}
+
+static bool
+StoreRow(TupleTableSlot *row, DestReceiver *self)
+{
+	PutRowInto(((RowsInto *) self)->store, row);
+	return true;
+}
+
+static void
+EndRows(DestReceiver *self)
+{
+}
+
+/* (query, target): the number of rows stored */
+PG_FUNCTION_INFO_V1(store_rows);
+Datum
+store_rows(PG_FUNCTION_ARGS)
+{
+	static const char *const function = "store_rows";
+	NewTable store = {0};
+	RowsInto rows = {.pub = {.receiveSlot = StoreRow,
+							 .rStartup = StartRows,
+							 .rShutdown = EndRows,
+							 .rDestroy = EndRows,
+							 .mydest = DestNone},
+					 .store = &store};
+	char *query = QueryArgument(fcinfo, 0, function);
+
+	BeginNewTable(&store, PG_GETARG_OID(1), function);
+	RunQuery(function, query, &rows.pub);
+	FlushBatch(&store);
+	EndNewTable(&store);
 	PG_RETURN_INT64(store.stored);
 }

@@ -133,6 +133,45 @@ value_tiers_fit_transfn(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
+PG_FUNCTION_INFO_V1(value_tiers_fit_combine);
+Datum
+value_tiers_fit_combine(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = AggregateContext(fcinfo, "value_tiers_fit_combine");
+	TierState *state = PG_ARGISNULL(0) ? NULL : (TierState *) PG_GETARG_POINTER(0);
+	const TierState *other = PG_ARGISNULL(1) ? NULL : (TierState *) PG_GETARG_POINTER(1);
+
+	if (other != NULL && state == NULL)
+		state = MemoryContextAllocZero(context, sizeof(TierState));
+	if (other != NULL)
+		state->values = AppendedArray(context, state->values, &state->nvalues, &state->capacity,
+									  other->values, other->nvalues, sizeof(double));
+	PG_RETURN_STATE(state);
+}
+
+PG_FUNCTION_INFO_V1(value_tiers_fit_serialize);
+Datum
+value_tiers_fit_serialize(PG_FUNCTION_ARGS)
+{
+	const TierState *state;
+
+	(void) AggregateContext(fcinfo, "value_tiers_fit_serialize");
+	state = (TierState *) PG_GETARG_POINTER(0);
+	return SerializedArray(NULL, 0, state->values, state->nvalues, sizeof(double),
+						   "value_tiers_fit");
+}
+
+PG_FUNCTION_INFO_V1(value_tiers_fit_deserialize);
+Datum
+value_tiers_fit_deserialize(PG_FUNCTION_ARGS)
+{
+	TierState *state = palloc0(sizeof(TierState));
+
+	(void) AggregateContext(fcinfo, "value_tiers_fit_deserialize");
+	state->values = DeserializedArray(fcinfo, NULL, 0, &state->nvalues, sizeof(double));
+	PG_RETURN_POINTER(state);
+}
+
 /*
  * The composite type value_tiers; NULL if no customer has a positive value.  Estimates are
  * truncated to multiples of a power of two, far below their precision, so that sums are exact and
