@@ -7,6 +7,7 @@
 #include "base/row_stream.h"
 #include "orders/collect_histories.h"
 #include "orders/order_workers.h"
+#include "profile/nearest.h"
 #include "profile/profile_gist.h"
 #include "rfm/score_orders.h"
 #include "source/audience.h"
@@ -26,6 +27,7 @@ _PG_init(void)
 	InitCollectHistories();
 	InitOrderWorkers();
 	InitScoreOrders();
+	InitNearestWorkers();
 	InitAudience();
 	InitLabelSelectivity();
 	InitProfileGistCost();

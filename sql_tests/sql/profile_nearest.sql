@@ -24,7 +24,7 @@ CREATE TABLE truth AS
 CREATE FUNCTION kernels() RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE kernel text;
 BEGIN
-	FOREACH kernel IN ARRAY '{avx2,sse2,portable}'::text[] LOOP
+	FOREACH kernel IN ARRAY '{avx512,avx2,sse2,portable}'::text[] LOOP
 		BEGIN
 			PERFORM nearest_profiles(NULL::int, 'SELECT id, p FROM candidate LIMIT 0', 'SELECT id, p FROM target LIMIT 0', 1, kernel);
 			RETURN NEXT kernel;

@@ -26,16 +26,18 @@ AppendHistory(RecordStore *finished, const RecordFormat *format, Datum customer,
 			  PurchaseHistory *history, int scale)
 {
 	const CustomerKey *key = &format->key;
-	Size key_size = key->integer ? 0 : CustomerKeySize(key, customer);
-	Size size = NARROW_RECORD_SIZE + (key->integer ? 0 : KEY_SIZE_BYTES + MAXALIGN(key_size));
-	PackedPurchase *record =
-		(PackedPurchase *) RecordStoreAppend(finished, size + MAXALIGN(VARSIZE(history)), scale);
+	Size size = NARROW_RECORD_SIZE;
+	PackedPurchase *record;
 
+	if (!key->integer)
+		size += MAXALIGN(FlatKeySize(key, customer));
+	record =
+		(PackedPurchase *) RecordStoreAppend(finished, size + MAXALIGN(VARSIZE(history)), scale);
 	record->bits = key->integer ? (uint64) customer : 0;
 	record->number = 0;
 	record->mark = 0;
 	if (!key->integer)
-		AppendKey(RecordKey(record, format), key, customer, key_size);
+		(void) StoreKey(RecordKey(record, format), key, customer);
 	memcpy((char *) record + size, history, VARSIZE(history));
 }
 
@@ -49,7 +51,7 @@ AppendCustomer(RecordStore *finished, const RecordFormat *format, PurchaseGrain 
 	{
 		AppendPurchase(finished, format, customer->customer,
 					   format->key.integer ? (uint64) customer->customer : 0, customer->days,
-					   customer->scale);
+					   NULL, customer->scale);
 		return;
 	}
 	history = EncodeSortedHistory(customer->days, customer->ndays, customer->scale);
