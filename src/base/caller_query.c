@@ -25,6 +25,7 @@
 #include "utils/typcache.h"
 
 #include "base/caller_query.h"
+#include "base/plan_choice.h"
 
 pg_noreturn static void
 QueryRefused(const char *function, const char *why)
@@ -65,9 +66,9 @@ SetWhilePlanning(const char *name, const char *value)
 							 false);
 }
 
-/* The plan of a query, if `packing` when rows that travel to the leader cost nothing there. */
+/* The planner's plan of a query; `packing`: see PlanQuery. */
 static PlannedStmt *
-PlanQuery(const CachedPlanSource *source, const RowPacking *packing)
+PlanOnce(const CachedPlanSource *source, const RowPacking *packing, bool hash_joins)
 {
 	int guc_level = NewGUCNestLevel();
 	PlannedStmt *plan;
@@ -79,9 +80,31 @@ PlanQuery(const CachedPlanSource *source, const RowPacking *packing)
 		SetWhilePlanning("parallel_setup_cost", "0");
 		SetWhilePlanning("min_parallel_table_scan_size", "0");
 	}
+	if (!hash_joins)
+		SetWhilePlanning("enable_hashjoin", "off");
 	plan = pg_plan_query(copyObject(linitial_node(Query, source->query_list)), source->query_string,
 						 CURSOR_OPT_PARALLEL_OK, NULL);
 	AtEOXact_GUC(true, guc_level);
+	return plan;
+}
+
+/*
+ * The plan of a query, if `packing` when rows that travel to the leader cost nothing there.  A plan
+ * without hash joins is taken if it is the better one once these cost what they do.
+ */
+static PlannedStmt *
+PlanQuery(const CachedPlanSource *source, const RowPacking *packing)
+{
+	PlannedStmt *plan = PlanOnce(source, packing, true);
+	double misses = HashJoinMisses(plan->planTree);
+	PlannedStmt *other;
+
+	if (misses <= 0)
+		return plan;
+	other = PlanOnce(source, packing, false);
+	if (HashJoinMisses(other->planTree) == NO_HASH_JOIN &&
+		other->planTree->total_cost < plan->planTree->total_cost + misses)
+		return other;
 	return plan;
 }
 

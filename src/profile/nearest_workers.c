@@ -12,6 +12,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
 #include "port/atomics.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -22,8 +23,8 @@
 
 #define NEIGHBOUR_COLUMNS 4
 
-/* Pairs of attributes that are compared in the time that it takes to start a worker. */
-#define LEAST_WORK 5e7
+/* Pairs of attributes that are compared at the cost of one unit of the planner. */
+#define PAIRS_PER_COST 5e5
 
 static Node *CreateNearestScanState(CustomScan *scan);
 static const CustomScanMethods NearestScanMethods = {"NearestProfiles", CreateNearestScanState};
@@ -91,7 +92,8 @@ PlanNearest(RowPacking *self, Gather *gather)
 	CustomScan *scan;
 
 	if (gather->single_copy || !HandsOnRows(gather) ||
-		gather->plan.plan_rows * state->task.ntargets * state->pairs < LEAST_WORK)
+		gather->plan.plan_rows * state->task.ntargets * state->pairs <
+			parallel_setup_cost * PAIRS_PER_COST)
 		return false;
 	CheckNearestColumns(state, ExecCleanTypeFromTL(rows->targetlist));
 	if (state->check_domain)
