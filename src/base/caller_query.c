@@ -160,8 +160,8 @@ RunForPacking(const CachedPlanSource *source, DestReceiver *receiver, RowPacking
 		return false;
 	}
 	Adjust(packing, plan);
-	*packed =
-		parallel && IsA(plan->planTree, Gather) && packing->plan(packing, (Gather *) plan->planTree);
+	*packed = parallel && IsA(plan->planTree, Gather) &&
+			  packing->plan(packing, (Gather *) plan->planTree);
 	if (parallel && !*packed && plan->parallelModeNeeded)
 	{
 		plan = PlanQuery(source, NULL);

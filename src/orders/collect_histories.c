@@ -84,10 +84,9 @@ End(void *state)
 static void
 StartCollection(FunctionCallInfo fcinfo, RowStream *rows, const char *function, bool lenient)
 {
-	rows->state = CollectHistories(
-		function, KeyArgumentType(fcinfo, 0, function), QueryArgument(fcinfo, 1, function),
-		ProgressArgument(fcinfo, 2), AmountScaleArgument(fcinfo, 3), lenient, InvalidOid,
-		InvalidOid);
+	rows->state = CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
+								   QueryArgument(fcinfo, 1, function), ProgressArgument(fcinfo, 2),
+								   AmountScaleArgument(fcinfo, 3), lenient, InvalidOid, InvalidOid);
 	rows->next = NextRow;
 	rows->end = End;
 }

@@ -50,8 +50,8 @@ AppendCustomer(RecordStore *finished, const RecordFormat *format, PurchaseGrain 
 	if (grain == PER_CUSTOMER)
 	{
 		AppendPurchase(finished, format, customer->customer,
-					   format->key.integer ? (uint64) customer->customer : 0, customer->days,
-					   NULL, customer->scale);
+					   format->key.integer ? (uint64) customer->customer : 0, customer->days, NULL,
+					   customer->scale);
 		return;
 	}
 	history = EncodeSortedHistory(customer->days, customer->ndays, customer->scale);

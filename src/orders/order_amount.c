@@ -63,9 +63,10 @@ MakeAmountColumn(TupleDesc columns, int attno, int round_to, const char *what)
 			if (round_to == AS_THEY_ARE)
 				ColumnTypeRefused(
 					columns, attno, what, "numeric, money or an integer type: floats are not exact",
-					psprintf("Say to how many decimals they are rounded: amount_scale => 2, or "
-							 "round(%s::numeric, 2).",
-							 quote_identifier(NameStr(TupleDescAttr(columns, attno - 1)->attname))));
+					psprintf(
+						"Say to how many decimals they are rounded: amount_scale => 2, or "
+						"round(%s::numeric, 2).",
+						quote_identifier(NameStr(TupleDescAttr(columns, attno - 1)->attname))));
 			break;
 		default:
 			ColumnTypeRefused(columns, attno, what, "numeric, a float, money or an integer type",
@@ -193,9 +194,8 @@ ReadOrderAmount(const AmountColumn *column, Datum value, Decimal *amount)
 	AmountFault fault;
 
 	if (IsFloat(column))
-		return ReadFloat(column, value, amount)
-				   ? AMOUNT_FINE
-				   : ReadRoundedNumeric(column, value, amount);
+		return ReadFloat(column, value, amount) ? AMOUNT_FINE
+												: ReadRoundedNumeric(column, value, amount);
 	fault = ReadExactAmount(column, value, amount);
 	if (column->round_to == AS_THEY_ARE)
 		return fault;

@@ -122,7 +122,7 @@ PartitionOf(OrderPartitions *orders, uint64 bits)
 }
 
 /* Puts a purchase into its partition. */
-static inline void
+static pg_attribute_always_inline void
 StorePurchase(OrderPartitions *orders, Datum customer, uint64 bits, const PurchaseDay *purchase,
 			  const LineOrder *order)
 {

@@ -96,8 +96,9 @@ VisitRounding(Plan *plan, AttrNumber attno, RoundedColumn *rounded, bool replace
 	if (IsA(plan, CustomScan) || !is_projection_capable_plan(plan))
 		return false;
 	argument = RoundedArgument(column->expr, &round_to);
-	if (argument == NULL || (OidIsValid(rounded->type) && (rounded->type != exprType((Node *) argument) ||
-														   rounded->round_to != round_to)))
+	if (argument == NULL ||
+		(OidIsValid(rounded->type) &&
+		 (rounded->type != exprType((Node *) argument) || rounded->round_to != round_to)))
 		return false;
 	*rounded = (RoundedColumn){exprType((Node *) argument), round_to};
 	if (replace)

@@ -263,8 +263,7 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 		return true;
 	value = row->tts_values[CUSTOMER_COLUMN - 1];
 	if (unlikely(receiver->check_domain))
-		CheckKeyDomain(value, receiver->task->key_type, &receiver->domain_extra,
-					   receiver->context);
+		CheckKeyDomain(value, receiver->task->key_type, &receiver->domain_extra, receiver->context);
 	scale = PurchaseOfRow(receiver, row, &purchase);
 	customer = FlatKey(&receiver->format.key, value);
 	/* a line without an order key is an order of its own */

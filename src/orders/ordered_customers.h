@@ -33,8 +33,8 @@ typedef struct OrderedCustomers
 } OrderedCustomers;
 
 /* NULL if customers of that type have no order. */
-extern OrderedCustomers *CreateOrderedCustomers(const OrderTask *task, RecordFormat *format,
-												RecordPool *pool, int scale);
+extern OrderedCustomers *
+CreateOrderedCustomers(const OrderTask *task, RecordFormat *format, RecordPool *pool, int scale);
 
 /* Adds a purchase of a flat customer; false, and nothing is done, if that is against the order. */
 extern bool

@@ -71,8 +71,7 @@ SameKeyBytes(const CustomerKey *key, Datum a, Datum b)
 	if (key->byval)
 		return a == b;
 	size = FlatKeySize(key, a);
-	return size == FlatKeySize(key, b) &&
-		   memcmp(DatumGetPointer(a), DatumGetPointer(b), size) == 0;
+	return size == FlatKeySize(key, b) && memcmp(DatumGetPointer(a), DatumGetPointer(b), size) == 0;
 }
 
 /* Of bytes that somebody may have chosen, who does not know the seed. */
@@ -301,7 +300,7 @@ StoreKey(char *bytes, const CustomerKey *key, Datum flat)
 }
 
 /* Appends a purchase to the records of a store; `order`: of a line, else NULL. */
-static inline void
+static pg_attribute_always_inline void
 AppendPurchase(RecordStore *store, const RecordFormat *format, Datum customer, uint64 bits,
 			   const PurchaseDay *purchase, const LineOrder *order, int scale)
 {

@@ -145,9 +145,11 @@ CollectTargets(NearestState *state, const char *query)
 	AttrNumber sort_column = 1;
 	bool nulls_first = false;
 	Oid less_than;
-	Oid collation = OidIsValid(get_typcollation(state->task.key_type)) ? C_COLLATION_OID : InvalidOid;
+	Oid collation =
+		OidIsValid(get_typcollation(state->task.key_type)) ? C_COLLATION_OID : InvalidOid;
 
-	get_sort_group_operators(state->task.key_type, true, false, false, &less_than, NULL, NULL, NULL);
+	get_sort_group_operators(state->task.key_type, true, false, false, &less_than, NULL, NULL,
+							 NULL);
 	TupleDescInitEntry(columns, 1, "key", state->task.key_type, -1, 0);
 	TupleDescInitEntry(columns, 2, "profile", state->task.profile_type, -1, 0);
 	state->target_slot = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
@@ -222,8 +224,8 @@ NextChunk(NearestState *state)
 		slot_getallattrs(state->target_slot);
 		OpenProfile(&view, state->target_slot->tts_values[1]);
 		PackTarget(state, chunk->ntargets, &view);
-		chunk->keys[chunk->ntargets++] =
-			datumCopy(state->target_slot->tts_values[0], state->task.key_by_value, state->task.key_length);
+		chunk->keys[chunk->ntargets++] = datumCopy(
+			state->target_slot->tts_values[0], state->task.key_by_value, state->task.key_length);
 	}
 	MemoryContextSwitchTo(caller);
 	return chunk->ntargets > 0;
@@ -599,11 +601,10 @@ nearest_profiles(PG_FUNCTION_ARGS)
 						errmsg("k must be 1 to %d, not %d", MAX_K, state->task.k)));
 	state->kernel = ChooseDistanceKernel(kernel);
 	if (state->kernel == NULL)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("there is no kernel \"%s\" on this machine", kernel),
-			 errhint("The kernels are avx512, avx2, sse2 (on x86) and portable; NULL takes the fastest.")));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("there is no kernel \"%s\" on this machine", kernel),
+						errhint("The kernels are avx512, avx2, sse2 (on x86) and portable; NULL "
+								"takes the fastest.")));
 
 	if (kernel != NULL)
 		strlcpy(state->task.kernel, kernel, sizeof(state->task.kernel));

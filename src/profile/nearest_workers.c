@@ -136,8 +136,7 @@ typedef struct SharedTargets
 static Size
 KeyBytes(const NearestState *state, int target)
 {
-	return MAXALIGN(
-		datumGetSize(state->chunk.keys[target], false, state->task.key_length));
+	return MAXALIGN(datumGetSize(state->chunk.keys[target], false, state->task.key_length));
 }
 
 /* Where the parts go. */
@@ -150,8 +149,7 @@ LayOut(const NearestState *state, SharedTargets *shared)
 	shared->ntargets = (int) n;
 	shared->first = CACHELINEALIGN(sizeof(SharedTargets));
 	shared->blocks = CACHELINEALIGN(add_size(shared->first, VARSIZE(state->first)));
-	shared->bitmaps =
-		CACHELINEALIGN(add_size(shared->blocks, mul_size(lanes, 2 * state->pairs)));
+	shared->bitmaps = CACHELINEALIGN(add_size(shared->blocks, mul_size(lanes, 2 * state->pairs)));
 	shared->keys = CACHELINEALIGN(add_size(shared->bitmaps, mul_size(n, state->bitmap_size)));
 	shared->key_bytes = add_size(shared->keys, mul_size(n, sizeof(Datum)));
 	shared->end = shared->key_bytes;
@@ -202,8 +200,7 @@ AdoptTargets(NearestState *state, SharedTargets *shared)
 		return;
 	chunk->keys = palloc_extended(mul_size(shared->ntargets, sizeof(Datum)), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < shared->ntargets; i++)
-		chunk->keys[i] =
-			PointerGetDatum((char *) shared + ((Datum *) PART(shared, keys))[i]);
+		chunk->keys[i] = PointerGetDatum((char *) shared + ((Datum *) PART(shared, keys))[i]);
 }
 
 /* ---------- the scan ---------- */
@@ -406,14 +403,14 @@ NothingToDo(DestReceiver *self)
 void
 InitNearestPacking(NearestPacking *packing, NearestState *state)
 {
-	*packing = (NearestPacking){
-		.pub = {.dear_rows = true, .plan = PlanNearest, .start = StartNearest},
-		.receiver = {.receiveSlot = ReceiveNeighbour,
-					 .rStartup = NothingToStart,
-					 .rShutdown = NothingToDo,
-					 .rDestroy = NothingToDo,
-					 .mydest = DestNone},
-		.state = state};
+	*packing =
+		(NearestPacking){.pub = {.dear_rows = true, .plan = PlanNearest, .start = StartNearest},
+						 .receiver = {.receiveSlot = ReceiveNeighbour,
+									  .rStartup = NothingToStart,
+									  .rShutdown = NothingToDo,
+									  .rDestroy = NothingToDo,
+									  .mydest = DestNone},
+						 .state = state};
 	packing->pub.receiver = &packing->receiver;
 }
 

@@ -109,8 +109,8 @@ StoreHistories(HistoryStore *store, const char *function, const char *query, con
 	Oid before;
 
 	get_sort_group_operators(key->atttypid, true, false, false, &before, NULL, NULL, NULL);
-	collection = CollectHistories(function, key->atttypid, query, progress, AS_THEY_ARE, false, before,
-								  key->attcollation);
+	collection = CollectHistories(function, key->atttypid, query, progress, AS_THEY_ARE, false,
+								  before, key->attcollation);
 	while (ExecClearTuple(row), NextHistory(collection, &row->tts_values[0], &history))
 	{
 		row->tts_values[1] = PointerGetDatum(history);
