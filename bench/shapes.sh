@@ -10,7 +10,7 @@ trap 'rm -rf "$scratch"' EXIT
 
 run_psql() { psql -X -q -v ON_ERROR_STOP=1 -v as_of=2025-12-31 "$@"; }
 
-# measure METHOD [HASHAGG [MERGE]]: one session; what it prints, and the peak memory of its backend, go to the table `measured`
+# measure METHOD [HASHAGG [HASHJOIN]]: one session; what it prints, and the peak memory of its backend, go to the table `measured`
 measure() {
   local method=$1 hashagg=${2:-on} hashjoin=${3:-on} peak=$scratch/peak line
   rm -f "$peak"
@@ -40,7 +40,8 @@ for shape in $shapes; do
   esac
   run_psql -v shape="$shape" -v orders="$orders" -v memory="$memory" -f "shapes/make_$shape.sql" -f shapes/made.sql
   for ((round = 1; round <= rounds; round++)); do
-    [ "$shape" != lines ] || for hashjoin in on off; do measure join on $hashjoin; done
+    measure scan
+    [ "$shape" != lines ] || measure scan on off
     for hashagg in on off; do measure plain $hashagg; done
     [ "$shape" != lines ] || for hashagg in on off; do measure plain $hashagg off; done
     measure ours
