@@ -95,7 +95,7 @@ PlanNearest(RowPacking *self, Gather *gather)
 		gather->plan.plan_rows * state->task.ntargets * state->pairs <
 			parallel_setup_cost * PAIRS_PER_COST)
 		return false;
-	CheckNearestColumns(state, ExecCleanTypeFromTL(rows->targetlist));
+	CheckNearestColumns(state, ExecCleanTypeFromTL(gather->plan.targetlist));
 	if (state->check_domain)
 		return false;
 	scan = makeNode(CustomScan);
