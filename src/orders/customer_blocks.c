@@ -70,17 +70,18 @@ PrepareCustomerOrder(const OrderTask *task, SortSupport order, MemoryContext con
 }
 
 void
-InitCustomerBlocks(CustomerBlocks *blocks, const OrderRows *rows, pg_atomic_uint32 *runs)
+InitCustomerBlocks(CustomerBlocks *blocks, const OrderTask *task, const RecordFormat *format,
+				   OrderPartitions *orders, RecordPool *pool, pg_atomic_uint32 *runs)
 {
 	memset(blocks, 0, sizeof(*blocks));
-	blocks->orders = rows->orders;
-	blocks->task = rows->task;
-	blocks->format = &rows->format;
-	blocks->finished.pool = rows->pool;
+	blocks->orders = orders;
+	blocks->task = task;
+	blocks->format = format;
+	blocks->finished.pool = pool;
 	blocks->context = CurrentMemoryContext;
 	blocks->runs = runs;
-	if (OidIsValid(rows->task->order_operator))
-		PrepareCustomerOrder(rows->task, &blocks->order, CurrentMemoryContext);
+	if (OidIsValid(task->order_operator))
+		PrepareCustomerOrder(task, &blocks->order, CurrentMemoryContext);
 }
 
 /* Finishes the next customer; false if there is none. */

@@ -84,16 +84,12 @@ KeepCustomerBlock(OrderQuery *query, const bytea *block, Size memory)
 void
 FinishCustomers(OrderQuery *query)
 {
-	OrderRows rows = {.orders = query->orders,
-					  .task = &query->task,
-					  .format = query->format,
-					  .pool = query->pool};
 	CustomerBlocks blocks;
 	bytea *block;
 
 	if (query->orders == NULL)
 		return;
-	InitCustomerBlocks(&blocks, &rows, NULL);
+	InitCustomerBlocks(&blocks, &query->task, &query->format, query->orders, query->pool, NULL);
 	while ((block = NextCustomerBlock(&blocks)) != NULL)
 	{
 		KeepCustomerBlock(query, block, query->task.memory);

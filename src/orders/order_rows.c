@@ -18,7 +18,6 @@
 #include "base/caller_query.h"
 #include "base/local_day.h"
 #include "orders/order_rows.h"
-#include "orders/ordered_customers.h"
 
 #define COLUMNS "customer, day or time stamp, amount; optionally columns named cost and order_key"
 

@@ -2,8 +2,8 @@
  * order_rows.h: the rows of a query of orders, as purchases.
  *
  * The query's first three columns are customer, day or time stamp, and amount; columns named cost
- * and order_key are optional.  Lines with the same order key are one order: they are sorted
- * together and summed first.
+ * and order_key are optional.  Lines with the same order key are one order: those that come one
+ * after the other are summed at once.
  */
 #ifndef CRM_ORDER_ROWS_H
 #define CRM_ORDER_ROWS_H
@@ -16,33 +16,12 @@
 #include "history/history_codec.h"
 #include "orders/order_amount.h"
 #include "orders/order_partitions.h"
+#include "orders/ordered_customers.h"
 
 /* The first columns of the query. */
 #define CUSTOMER_COLUMN 1
 #define DAY_COLUMN 2
 #define AMOUNT_COLUMN 3
-
-/* What is asked of a query of orders; plain bytes, so that workers can be told. */
-typedef struct OrderTask
-{
-	char function[NAMEDATALEN]; /* the SQL function that asks */
-	Oid key_type;
-	PurchaseGrain grain;
-	/*
-	 * Rows that are no purchase are skipped, where they are an error otherwise:
-	 * amounts that are no number, have too many digits or decimals, and days
-	 * without end.
-	 */
-	bool lenient;
-	int round_amount; /* to so many decimals, or AS_THEY_ARE */
-	int round_cost;
-	DateADT after;      /* PER_CUSTOMER: the last day before the period, */
-	DateADT as_of;      /* and the last one of it */
-	Size memory;        /* for the purchases of a process */
-	uint64 seed;        /* of hashes of the key */
-	Oid order_operator; /* PER_DAY: "less than" of the order of customers; invalid: in no order */
-	Oid order_collation;
-} OrderTask;
 
 /* Takes the rows of a query and puts every purchase in them into its partition. */
 typedef struct OrderRows
@@ -67,7 +46,7 @@ typedef struct OrderRows
 
 	/* customers that are finished when the next one comes; NULL: they come in no order */
 	bool may_be_ordered;
-	struct OrderedCustomers *ordered;
+	OrderedCustomers *ordered;
 
 	/* the order whose lines are coming: mostly all of them one after the other */
 	bool line_begun;

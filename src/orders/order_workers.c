@@ -21,7 +21,6 @@
 #include "base/caller_query.h"
 #include "base/row_stream.h"
 #include "orders/order_plan.h"
-#include "orders/ordered_customers.h"
 #include "orders/order_workers.h"
 
 /* How a query of orders is handed to its workers. */
@@ -269,7 +268,8 @@ PackOrders(OrderPackingState *state)
 		rows->pub.rStartup(&rows->pub, CMD_SELECT, columns);
 		TakeRows(state);
 	}
-	InitCustomerBlocks(&state->blocks, rows, state->shared != NULL ? &state->shared->runs : NULL);
+	InitCustomerBlocks(&state->blocks, &state->task, &rows->format, rows->orders, state->pool,
+					   state->shared != NULL ? &state->shared->runs : NULL);
 }
 
 static TupleTableSlot *

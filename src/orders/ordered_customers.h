@@ -12,7 +12,7 @@
 #include "utils/sortsupport.h"
 
 #include "orders/order_partitions.h"
-#include "orders/order_rows.h"
+#include "orders/order_task.h"
 
 typedef struct OrderedCustomers
 {
