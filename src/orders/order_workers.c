@@ -421,10 +421,10 @@ NothingToDo(DestReceiver *self)
 static void
 InitOrderPacking(OrderPacking *packing, OrderQuery *query, OrderRows *rows)
 {
-	packing->pub.adjust = AdjustPlan;
-	packing->pub.plan = PlanPacking;
-	packing->pub.start = StartPacking;
-	packing->pub.receiver = &packing->receiver;
+	packing->pub = (RowPacking){.adjust = AdjustPlan,
+								.plan = PlanPacking,
+								.start = StartPacking,
+								.receiver = &packing->receiver};
 	packing->receiver = (DestReceiver){.receiveSlot = ReceiveBlock,
 									   .rStartup = NothingToStart,
 									   .rShutdown = NothingToDo,
