@@ -118,4 +118,4 @@ COMMENT ON OPERATOR FAMILY crm_profile.profile_gist_ops USING gist IS 'nearest p
 CREATE FUNCTION crm_profile.nearest_profiles(key anyelement, candidates text, targets text, k integer DEFAULT 10, kernel text DEFAULT NULL,
 	OUT candidate anyelement, OUT target anyelement, OUT rank integer, OUT similarity double precision)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 10000; -- for each candidate the k nearest targets by <->; both queries return (key, profile), with keys of the type of the first argument, a typed NULL; ties go to the smaller target key; kernel: avx2, sse2 or portable, all with the same result (NULL for the fastest one available)
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000 ROWS 10000; -- for each candidate the k nearest targets by <->; both queries return (key, profile), with keys of the type of the first argument, a typed NULL; ties go to the smaller target key; kernel: avx512, avx2, sse2 or portable, all with the same result (NULL for the fastest one available)

@@ -9,6 +9,7 @@
 #include "clv/clv_record.h"
 #include "orders/collect_histories.h"
 #include "orders/order_workers.h"
+#include "profile/nearest.h"
 #include "profile/profile_gist.h"
 #include "rfm/score_orders.h"
 #include "source/audience.h"
@@ -31,6 +32,7 @@ _PG_init(void)
 	InitScoreOrders();
 	InitClvHoldout();
 	InitClvRecord();
+	InitNearestWorkers();
 	InitAudience();
 	InitPaymentRows();
 	InitLabelSelectivity();

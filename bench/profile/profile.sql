@@ -49,12 +49,13 @@ VACUUM ANALYZE prospect;
 VACUUM ANALYZE best;
 SELECT pg_relation_size('people') / 1000000 || ' bytes' AS row, pg_column_size(p) || ' bytes' AS profile, (SELECT pg_column_size(m) || ' bytes' FROM model) AS model FROM best LIMIT 1;
 
-\echo 'nearest_profiles: 100 000 prospects x 10 000 customers x 20 attributes, k = 10'
+\echo 'nearest_profiles: 100 000 prospects x 10 000 customers x 20 attributes, k = 10; one process, then with a worker'
+SET max_parallel_workers_per_gather = 0;
 SELECT kernel, pg_temp.measured(format('SELECT count(*) FROM nearest_profiles(NULL::bigint, ''SELECT id, p FROM prospect'', ''SELECT id, p FROM best'', 10, %L)', kernel)) AS nearest_profiles
-FROM unnest('{avx2,sse2}'::text[]) kernel;
-\echo 'The portable kernel, a tenth of the prospects'
-SELECT pg_temp.measured('SELECT count(*) FROM nearest_profiles(NULL::bigint, ''SELECT id, p FROM prospect LIMIT 10000'', ''SELECT id, p FROM best'', 10, ''portable'')') AS nearest_profiles;
-
+FROM unnest('{avx512,avx2,sse2,portable}'::text[]) kernel;
+SET max_parallel_workers_per_gather = 1;
+SELECT pg_temp.measured('SELECT count(*) FROM nearest_profiles(NULL::bigint, ''SELECT id, p FROM prospect'', ''SELECT id, p FROM best'', 10)') AS with_a_worker;
+SET max_parallel_workers_per_gather = 0;
 \echo 'One prospect against 10 000 customers, by GiST and by the operator'
 CREATE INDEX ON best USING gist (p);
 SELECT round(pg_temp.measured('SELECT (SELECT count(*) FROM (SELECT FROM best b ORDER BY b.p <-> c.p LIMIT 10) x) FROM (SELECT * FROM prospect LIMIT 100) c') / 100, 2) AS gist,

@@ -76,6 +76,34 @@ FROM collect_purchase_histories(NULL::int, 'SELECT customer, moment, amount, ord
 	FULL JOIN (SELECT customer, purchase_history_agg(moment, amount) AS history FROM purchase WHERE customer IS NOT NULL
 		AND (scale(cost) < 6 OR cost IS NULL) GROUP BY customer) o USING (customer);
 
+-- keys of orders of all kinds, lines with and without one, adjacent or not
+CREATE FUNCTION compare_lines(order_key text, sorted text DEFAULT 'md5(order_id || amount)', OUT customers bigint, OUT different bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('WITH summed AS (SELECT customer, min(moment) AS moment, sum(amount) AS amount FROM line WHERE %1$s IS NOT NULL GROUP BY customer, %1$s
+			UNION ALL SELECT customer, moment, amount FROM line WHERE %1$s IS NULL)
+		SELECT count(*), count(*) FILTER (WHERE l.history IS DISTINCT FROM o.history)
+		FROM collect_purchase_histories(NULL::int, %2$L) l
+		FULL JOIN (SELECT customer, purchase_history_agg(moment, amount) AS history FROM summed WHERE customer IS NOT NULL GROUP BY customer) o USING (customer)',
+		order_key, format('SELECT customer, moment, amount, %s AS order_key FROM line ORDER BY %s', order_key, sorted)) INTO customers, different;
+END $$;
+CREATE TABLE order_keys AS SELECT * FROM unnest(ARRAY['order_id', 'hashtext(order_id)', 'hashtext(order_id)::bigint', 'md5(order_id)::uuid', 'substr(order_id, 2, 4)::numeric',
+	'order_id::bpchar', 'nullif(order_id, left(order_id, 5) || 3)']) WITH ORDINALITY k (key, n);
+SELECT key, c.* FROM order_keys, LATERAL compare_lines(key) c ORDER BY n;
+SELECT key, c.* FROM order_keys, LATERAL compare_lines(key, 'order_id') c WHERE n <= 2 ORDER BY n;
+-- with a period: the day of an order is that of its earliest line
+SELECT count(*) AS customers, count(*) FILTER (WHERE (l.recency, l.frequency, l.monetary, l.cell) IS DISTINCT FROM (o.recency, o.frequency, o.monetary, o.cell)) AS different
+FROM rfm_scores(NULL::int, 'SELECT customer, moment::date + (amount * 100)::int % 60, amount, order_id AS order_key FROM line ORDER BY md5(order_id || amount)', '2011-11-30', period => '200 days') l
+	FULL JOIN rfm_scores(NULL::int, 'SELECT customer, min(moment::date + (amount * 100)::int % 60), sum(amount) FROM line GROUP BY customer, order_id', '2011-11-30', period => '200 days') o USING (customer);
+
+-- rows that come in the order of their customers, up or down, and to some point only
+CREATE TABLE sorted_by AS SELECT * FROM unnest(ARRAY['customer', 'customer DESC', 'customer + 1000 * (customer % 2)', 'nullif(customer, 14911)', 'customer::text COLLATE "C"', 'md5(customer::text)::uuid DESC']) WITH ORDINALITY k (sorted, n);
+SELECT sorted, c.*, t.*, u.* FROM sorted_by, LATERAL format('(SELECT * FROM purchase ORDER BY %s) p', sorted) r (relation), LATERAL compare(NULL::int, 'customer', 'day, amount, cost', relation) c,
+	LATERAL compare(NULL::text, 'customer::text', 'day, amount, cost', relation) t, LATERAL compare(NULL::uuid, 'md5(customer::text)::uuid', 'day, amount', relation) u ORDER BY n;
+SELECT sorted, count(*) AS customers, count(*) FILTER (WHERE s IS DISTINCT FROM u) AS different
+FROM sorted_by CROSS JOIN LATERAL rfm_scores(NULL::int, format('SELECT customer, day, amount * 10.0 ^ (-customer %% 3) FROM (SELECT * FROM purchase ORDER BY %s) p', sorted), '2011-11-30', amount_scale => 4) s
+	FULL JOIN rfm_scores(NULL::int, 'SELECT customer, day, amount * 10.0 ^ (-customer % 3) FROM purchase ORDER BY order_id', '2011-11-30', amount_scale => 4) u USING (customer)
+GROUP BY n, sorted ORDER BY n;
+
 -- Little memory: partitions go to temporary files and come back the same
 SET work_mem = '64kB';
 SET hash_mem_multiplier = 1;

@@ -24,7 +24,7 @@ CREATE TABLE truth AS
 CREATE FUNCTION kernels() RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE kernel text;
 BEGIN
-	FOREACH kernel IN ARRAY '{avx2,sse2,portable}'::text[] LOOP
+	FOREACH kernel IN ARRAY '{avx512,avx2,sse2,portable}'::text[] LOOP
 		BEGIN
 			PERFORM nearest_profiles(NULL::int, 'SELECT id, p FROM candidate LIMIT 0', 'SELECT id, p FROM target LIMIT 0', 1, kernel);
 			RETURN NEXT kernel;
@@ -40,6 +40,22 @@ CREATE TABLE found AS
 SELECT name, k, count(*) / (SELECT count(*) FROM kernels()) AS rows,
 	(SELECT count(*) FROM truth t WHERE t.name = f.name AND t.rank <= f.k) AS truth, count(*) FILTER (WHERE t.rank IS NULL) AS wrong
 FROM found f LEFT JOIN truth t USING (name, candidate, target, rank, similarity) GROUP BY name, k ORDER BY name, k;
+
+-- In workers: the same rows, and all rows left out are counted
+CREATE TABLE crowd AS SELECT nullif(i * 1000 + id, 2077) AS id, p FROM target, generate_series(1, 3) i WHERE name = 'equal';
+ALTER TABLE crowd SET (parallel_workers = 2);
+ANALYZE crowd;
+SET parallel_setup_cost = 0;
+SET min_parallel_table_scan_size = 0;
+CREATE FUNCTION nearest_to_crowd(key text, workers int) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('max_parallel_workers_per_gather', workers::text, true);
+	RETURN QUERY EXECUTE format('SELECT n::text FROM nearest_profiles(NULL::%1$s, %2$L, %3$L, 7) n', key, format('SELECT id::%s, p FROM crowd', key), format('SELECT id::%s, p FROM target WHERE name = %L', key, 'equal'));
+END $$;
+SELECT key, (SELECT count(*) FROM nearest_to_crowd(key, 2)) AS rows,
+	(SELECT count(*) FROM (SELECT nearest_to_crowd(key, 0) EXCEPT ALL SELECT nearest_to_crowd(key, 2)) d) AS different FROM unnest('{int,text,numeric}'::text[]) key;
+RESET parallel_setup_cost;
+RESET min_parallel_table_scan_size;
 
 -- More targets than memory: the same, chunk by chunk, with keys of any type; the order of the rows does not matter
 CREATE TABLE many AS SELECT i AS id, profile(p, m) AS p FROM generate_series(1, 20000) i, LATERAL (SELECT i AS id, r(i, 1) % 60 AS age, (r(i, 2) % 1000)::float8 AS spend, r(i, 3) % 5 AS kids,

@@ -25,6 +25,7 @@
 #include "utils/typcache.h"
 
 #include "base/caller_query.h"
+#include "base/plan_choice.h"
 
 pg_noreturn static void
 QueryRefused(const char *function, const char *why)
@@ -58,18 +59,52 @@ CheckQuery(const char *function, SPIPlanPtr plan)
 	return source;
 }
 
-/* The plan that a query has when rows which travel to the leader cost nothing there. */
+static void
+SetWhilePlanning(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+							 false);
+}
+
+/* The planner's plan of a query; `packing`: see PlanQuery. */
 static PlannedStmt *
-PlanForPacking(const CachedPlanSource *source)
+PlanOnce(const CachedPlanSource *source, const RowPacking *packing, bool hash_joins)
 {
 	int guc_level = NewGUCNestLevel();
 	PlannedStmt *plan;
 
-	(void) set_config_option("parallel_tuple_cost", "0", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	if (packing != NULL)
+		SetWhilePlanning("parallel_tuple_cost", "0");
+	if (packing != NULL && packing->dear_rows)
+	{
+		SetWhilePlanning("parallel_setup_cost", "0");
+		SetWhilePlanning("min_parallel_table_scan_size", "0");
+	}
+	if (!hash_joins)
+		SetWhilePlanning("enable_hashjoin", "off");
 	plan = pg_plan_query(copyObject(linitial_node(Query, source->query_list)), source->query_string,
 						 CURSOR_OPT_PARALLEL_OK, NULL);
 	AtEOXact_GUC(true, guc_level);
+	return plan;
+}
+
+/*
+ * The plan of a query, if `packing` when rows that travel to the leader cost nothing there.  A plan
+ * without hash joins is taken if it is the better one once these cost what they do.
+ */
+static PlannedStmt *
+PlanQuery(const CachedPlanSource *source, const RowPacking *packing)
+{
+	PlannedStmt *plan = PlanOnce(source, packing, true);
+	double misses = HashJoinMisses(plan->planTree);
+	PlannedStmt *other;
+
+	if (misses <= 0)
+		return plan;
+	other = PlanOnce(source, packing, false);
+	if (HashJoinMisses(other->planTree) == NO_HASH_JOIN &&
+		other->planTree->total_cost < plan->planTree->total_cost + misses)
+		return other;
 	return plan;
 }
 
@@ -97,10 +132,16 @@ RunPlan(PlannedStmt *plan, const char *text, DestReceiver *receiver, RowPacking 
 	FreeQueryDesc(query);
 }
 
+static void
+Adjust(RowPacking *packing, PlannedStmt *plan)
+{
+	if (packing->adjust != NULL)
+		packing->adjust(packing, plan);
+}
+
 /*
- * Runs a query whose rows are packed by the processes that find them, or that
- * one process runs in any case.  False: the usual plan is better, and nothing
- * has run.
+ * Runs a query whose rows are packed by the processes that find them, where the
+ * plan is parallel, or by this one.  False: it writes, and nothing has run.
  */
 static bool
 RunForPacking(const CachedPlanSource *source, DestReceiver *receiver, RowPacking *packing,
@@ -108,21 +149,27 @@ RunForPacking(const CachedPlanSource *source, DestReceiver *receiver, RowPacking
 {
 	ErrorContextCallback context = {error_context_stack, QueryContext,
 									unconstify(char *, source->query_string)};
+	bool parallel = max_parallel_workers_per_gather > 0 && !IsInParallelMode();
 	PlannedStmt *plan;
-	bool runs;
 
-	if (max_parallel_workers_per_gather == 0 || IsInParallelMode())
-		return false;
 	error_context_stack = &context;
-	plan = PlanForPacking(source);
-	runs = CommandIsReadOnly(plan);
-	*packed =
-		runs && IsA(plan->planTree, Gather) && packing->plan(packing, (Gather *) plan->planTree);
-	runs &= *packed || !plan->parallelModeNeeded;
-	if (runs)
-		RunPlan(plan, source->query_string, receiver, *packed ? packing : NULL);
+	plan = PlanQuery(source, parallel ? packing : NULL);
+	if (!CommandIsReadOnly(plan))
+	{
+		error_context_stack = context.previous;
+		return false;
+	}
+	Adjust(packing, plan);
+	*packed = parallel && IsA(plan->planTree, Gather) &&
+			  packing->plan(packing, (Gather *) plan->planTree);
+	if (parallel && !*packed && plan->parallelModeNeeded)
+	{
+		plan = PlanQuery(source, NULL);
+		Adjust(packing, plan);
+	}
+	RunPlan(plan, source->query_string, receiver, *packed ? packing : NULL);
 	error_context_stack = context.previous;
-	return runs;
+	return true;
 }
 
 void

@@ -29,12 +29,18 @@ extern void RunQuery(const char *function, const char *query, DestReceiver *rece
  */
 typedef struct RowPacking
 {
+	bool dear_rows; /* each row takes so much work that workers pay at any number of rows */
+	/* Sees each plan before it runs, and may change it; NULL: nothing is to be changed. */
+	void (*adjust)(struct RowPacking *packing, PlannedStmt *plan);
 	/* Puts a scan of its own between Gather and the rows; false: the rows are wanted. */
 	bool (*plan)(struct RowPacking *packing, Gather *gather);
 	/* Called before it runs. */
 	void (*start)(struct RowPacking *packing, PlanState *scan);
 	DestReceiver *receiver; /* of what the scan yields */
 } RowPacking;
+
+/* The node id of the scan that is put there: no plan has so many nodes. */
+#define ADDED_NODE_ID (PG_INT32_MAX / 2)
 
 /* The same, and packs the rows where the query is parallel; true if it did. */
 extern bool RunQueryPacked(const char *function, const char *query, DestReceiver *receiver,

@@ -196,11 +196,9 @@ ReceiveLine(TupleTableSlot *row, DestReceiver *self)
 		receiver->baskets->without_product++;
 	else
 	{
-		basket = row->tts_values[BASKET_COLUMN - 1];
-		if (!key->integer && key->len == -1)
-			basket = PointerGetDatum(PG_DETOAST_DATUM_PACKED(basket));
+		basket = FlatKey(key, row->tts_values[BASKET_COLUMN - 1]);
 		line.day = NO_DAY + 1 + (DateADT) EnterProduct(receiver->baskets, name);
-		AddPurchase(receiver->lines, basket, CustomerKeyBits(key, basket), &line, 0);
+		AddPurchase(receiver->lines, basket, CustomerKeyBits(key, basket), &line, NULL, 0);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(receiver->row);

@@ -22,12 +22,13 @@ struct HistoryCollection
 
 HistoryCollection *
 CollectHistories(const char *function, Oid key_type, const char *query, const char *progress,
-				 bool lenient, Oid order_operator, Oid order_collation)
+				 int round_to, bool lenient, Oid order_operator, Oid order_collation)
 {
 	HistoryCollection *collection = palloc0(sizeof(HistoryCollection));
 
 	collection->query = CreateOrderQuery(function, key_type, PER_DAY);
 	collection->query->task.lenient = lenient;
+	collection->query->task.round_amount = collection->query->task.round_cost = round_to;
 	collection->progress.label = progress;
 	if (progress != NULL)
 		collection->query->progress = &collection->progress;
@@ -79,13 +80,13 @@ End(void *state)
 	EndHistories(state);
 }
 
-/* (key anyelement, query text [, progress text]) */
+/* (key anyelement, query text [, progress text, amount_scale integer]) */
 static void
 StartCollection(FunctionCallInfo fcinfo, RowStream *rows, const char *function, bool lenient)
 {
-	rows->state = CollectHistories(
-		function, KeyArgumentType(fcinfo, 0, function), QueryArgument(fcinfo, 1, function),
-		PG_NARGS() > 2 ? ProgressArgument(fcinfo, 2) : NULL, lenient, InvalidOid, InvalidOid);
+	rows->state = CollectHistories(function, KeyArgumentType(fcinfo, 0, function),
+								   QueryArgument(fcinfo, 1, function), ProgressArgument(fcinfo, 2),
+								   AmountScaleArgument(fcinfo, 3), lenient, InvalidOid, InvalidOid);
 	rows->next = NextRow;
 	rows->end = End;
 }

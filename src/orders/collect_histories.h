@@ -12,12 +12,13 @@ typedef struct HistoryCollection HistoryCollection;
 
 /*
  * Runs the query of orders, whose customers are of the type given.  `progress`
- * begins each line of progress; NULL: no lines.  `lenient` and the order of the
- * customers: see OrderTask.
+ * begins each line of progress; NULL: no lines.  `round_to`: the decimals that
+ * amounts and costs are rounded to, or AS_THEY_ARE.  `lenient` and the order of
+ * the customers: see OrderTask.
  */
 extern HistoryCollection *
 CollectHistories(const char *function, Oid key_type, const char *query, const char *progress,
-				 bool lenient, Oid order_operator, Oid order_collation);
+				 int round_to, bool lenient, Oid order_operator, Oid order_collation);
 
 /* The next customer and the history, valid until the next call; false at the end. */
 extern bool NextHistory(HistoryCollection *collection, Datum *customer, PurchaseHistory **history);

@@ -26,16 +26,18 @@ AppendHistory(RecordStore *finished, const RecordFormat *format, Datum customer,
 			  PurchaseHistory *history, int scale)
 {
 	const CustomerKey *key = &format->key;
-	Size key_size = key->integer ? 0 : CustomerKeySize(key, customer);
-	Size size = NARROW_RECORD_SIZE + (key->integer ? 0 : KEY_SIZE_BYTES + MAXALIGN(key_size));
-	PackedPurchase *record =
-		(PackedPurchase *) RecordStoreAppend(finished, size + MAXALIGN(VARSIZE(history)), scale);
+	Size size = NARROW_RECORD_SIZE;
+	PackedPurchase *record;
 
+	if (!key->integer)
+		size += MAXALIGN(FlatKeySize(key, customer));
+	record =
+		(PackedPurchase *) RecordStoreAppend(finished, size + MAXALIGN(VARSIZE(history)), scale);
 	record->bits = key->integer ? (uint64) customer : 0;
 	record->number = 0;
 	record->mark = 0;
 	if (!key->integer)
-		AppendKey(RecordKey(record, format), key, customer, key_size);
+		(void) StoreKey(RecordKey(record, format), key, customer);
 	memcpy((char *) record + size, history, VARSIZE(history));
 }
 
@@ -48,7 +50,7 @@ AppendCustomer(RecordStore *finished, const RecordFormat *format, PurchaseGrain 
 	if (grain == PER_CUSTOMER)
 	{
 		AppendPurchase(finished, format, customer->customer,
-					   format->key.integer ? (uint64) customer->customer : 0, customer->days,
+					   format->key.integer ? (uint64) customer->customer : 0, customer->days, NULL,
 					   customer->scale);
 		return;
 	}
@@ -68,17 +70,18 @@ PrepareCustomerOrder(const OrderTask *task, SortSupport order, MemoryContext con
 }
 
 void
-InitCustomerBlocks(CustomerBlocks *blocks, const OrderRows *rows, pg_atomic_uint32 *runs)
+InitCustomerBlocks(CustomerBlocks *blocks, const OrderTask *task, const RecordFormat *format,
+				   OrderPartitions *orders, RecordPool *pool, pg_atomic_uint32 *runs)
 {
 	memset(blocks, 0, sizeof(*blocks));
-	blocks->orders = rows->orders;
-	blocks->task = rows->task;
-	blocks->format = &rows->format;
-	blocks->finished.pool = rows->pool;
+	blocks->orders = orders;
+	blocks->task = task;
+	blocks->format = format;
+	blocks->finished.pool = pool;
 	blocks->context = CurrentMemoryContext;
 	blocks->runs = runs;
-	if (OidIsValid(rows->task->order_operator))
-		PrepareCustomerOrder(rows->task, &blocks->order, CurrentMemoryContext);
+	if (OidIsValid(task->order_operator))
+		PrepareCustomerOrder(task, &blocks->order, CurrentMemoryContext);
 }
 
 /* Finishes the next customer; false if there is none. */

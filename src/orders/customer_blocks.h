@@ -15,7 +15,8 @@
 #include "utils/sortsupport.h"
 
 #include "history/history_codec.h"
-#include "orders/order_rows.h"
+#include "orders/order_partitions.h"
+#include "orders/order_task.h"
 
 /* A customer of a run. */
 typedef struct RunEntry
@@ -49,8 +50,10 @@ typedef struct BlockHeader
 	int32 run; /* 0: the customers are in no order */
 } BlockHeader;
 
+/* `runs`: see CustomerBlocks. */
 extern void
-InitCustomerBlocks(CustomerBlocks *blocks, const OrderRows *rows, pg_atomic_uint32 *runs);
+InitCustomerBlocks(CustomerBlocks *blocks, const OrderTask *task, const RecordFormat *format,
+				   OrderPartitions *orders, RecordPool *pool, pg_atomic_uint32 *runs);
 
 /* The next block: a header and records, in the current memory context; NULL at the end. */
 extern bytea *NextCustomerBlock(CustomerBlocks *blocks);

@@ -83,11 +83,8 @@ SameCustomer(CustomerGrouping *groups, const CustomerGroup *group, const PackedP
 
 	if (group->bits != record->bits)
 		return false;
-	if (format->key.integer)
-		return true;
-	return DatumGetBool(FunctionCall2Coll((FmgrInfo *) &format->key.equal, format->key.collation,
-										  RecordCustomer(group->record, format),
-										  RecordCustomer(record, format)));
+	return format->key.integer || SameKey(&format->key, RecordCustomer(group->record, format),
+										  RecordCustomer(record, format));
 }
 
 static uint32
@@ -132,6 +129,13 @@ GroupOf(CustomerGrouping *groups, const PackedPurchase *record)
 
 /* ---------- grouping ---------- */
 
+/* Whether purchases are added up as they are met. */
+static inline bool
+SumsAtOnce(const CustomerGrouping *groups)
+{
+	return groups->grain == PER_CUSTOMER && !groups->format->lines;
+}
+
 static void
 PrepareGroups(CustomerGrouping *groups, int64 records)
 {
@@ -143,7 +147,7 @@ PrepareGroups(CustomerGrouping *groups, int64 records)
 	/* the stores of one query are alike: expect as many customers as in the one before */
 	ClearSlots(groups, nslots);
 	groups->ngroups = 0;
-	if (groups->grain == PER_DAY && groups->records_room < records)
+	if (!SumsAtOnce(groups) && groups->records_room < records)
 	{
 		groups->records_room = records + records / 8;
 		groups->group_of =
@@ -216,32 +220,142 @@ GroupPurchases(CustomerGrouping *groups, const RecordStore *store)
 {
 	CHECK_FOR_INTERRUPTS();
 	PrepareGroups(groups, store->records);
-	if (groups->grain == PER_CUSTOMER)
+	if (SumsAtOnce(groups))
 		SumByCustomer(groups, store);
 	else
 		SortByCustomer(groups, store);
+}
+
+/* ---------- order lines ---------- */
+
+/* Purchases that are no lines come first, lines by the bits of their order. */
+static inline int
+CompareOrders(const OrderSum *a, const OrderSum *b)
+{
+	if (a->sum.orders < 0 && b->sum.orders < 0)
+		return a->order.bits < b->order.bits ? -1 : a->order.bits > b->order.bits;
+	return (a->sum.orders < 0) - (b->sum.orders < 0);
+}
+
+#define ST_SORT SortOrders
+#define ST_ELEMENT_TYPE OrderSum
+#define ST_COMPARE(a, b) CompareOrders(a, b)
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+/* Puts lines of the same order together; returns how many entries are left. */
+static int64
+SumOrders(const RecordFormat *format, OrderSum *sums, int64 n)
+{
+	int64 kept = 0;
+
+	for (int64 i = 0; i < n; i++)
+	{
+		int64 same = kept;
+
+		/* orders whose keys have the same bits are neighbours */
+		while (sums[i].sum.orders < 0 && same > 0 && sums[same - 1].sum.orders < 0 &&
+			   sums[same - 1].order.bits == sums[i].order.bits &&
+			   !SameKey(&format->order, sums[same - 1].order.key, sums[i].order.key))
+			same--;
+		if (sums[i].sum.orders < 0 && same > 0 && sums[same - 1].sum.orders < 0 &&
+			sums[same - 1].order.bits == sums[i].order.bits)
+			AddLines(&sums[same - 1].sum, &sums[i].sum);
+		else
+			sums[kept++] = sums[i];
+	}
+	return kept;
+}
+
+OrderSum *
+GroupOrders(CustomerGrouping *groups, uint32 i, int64 *norders)
+{
+	const CustomerGroup *group = &groups->groups[i];
+	uint32 count = group->count;
+
+	if (groups->sums_room < count)
+	{
+		groups->sums_room = pg_nextpower2_32(Max(64, count));
+		groups->sums = Room(groups, groups->sums, groups->sums_room * sizeof(OrderSum), false);
+	}
+	for (uint32 j = 0; j < count; j++)
+	{
+		const PackedPurchase *record = groups->sorted[group->end - count + j];
+		OrderSum *to = &groups->sums[j];
+
+		ReadRecord(record, groups->format, &to->sum);
+		if (to->sum.orders < 0)
+			to->order = ReadLineOrder(record, groups->format);
+	}
+	SortOrders(groups->sums, count);
+	*norders = SumOrders(groups->format, groups->sums, count);
+	return groups->sums;
+}
+
+/* The orders of a customer, now that all lines are there; returns how many. */
+static int64
+FinishOrders(CustomerGrouping *groups, uint32 i)
+{
+	int64 norders;
+	const OrderSum *sums = GroupOrders(groups, i, &norders);
+
+	for (int64 j = 0; j < norders; j++)
+	{
+		PurchaseDay *day = &groups->days[j];
+
+		*day = sums[j].sum;
+		if (day->orders >= 0)
+			continue;
+		day->orders = day->amount >= 0 ? 1 : 0;
+		if (groups->grain == PER_CUSTOMER)
+			LimitToPeriod(day, groups->format->after, groups->format->as_of);
+	}
+	return norders;
+}
+
+/* ---------- a customer ---------- */
+
+/* Adds up all entries in the first. */
+static void
+SumDays(PurchaseDay *days, int64 ndays)
+{
+	for (int64 j = 1; j < ndays; j++)
+	{
+		DateADT last = Max(days->day, days[j].day);
+
+		AddPurchaseDay(days, &days[j]);
+		days->day = last;
+	}
 }
 
 PurchaseDay *
 GroupDays(CustomerGrouping *groups, uint32 i, int64 *ndays)
 {
 	const CustomerGroup *group = &groups->groups[i];
-	uint32 count = groups->grain == PER_CUSTOMER ? 1 : group->count;
+	uint32 count = SumsAtOnce(groups) ? 1 : group->count;
 
 	if (groups->days_room < count)
 	{
 		groups->days_room = pg_nextpower2_32(Max(64, count));
 		groups->days = Room(groups, groups->days, groups->days_room * sizeof(PurchaseDay), false);
 	}
-	if (groups->grain == PER_CUSTOMER)
+	*ndays = 1;
+	if (SumsAtOnce(groups))
 	{
 		groups->days[0] = (PurchaseDay){
 			.amount = group->total.amount, .day = group->total.day, .orders = group->total.orders};
-		*ndays = 1;
 		return groups->days;
 	}
-	for (uint32 j = 0; j < count; j++)
-		ReadRecord(groups->sorted[group->end - count + j], groups->format, &groups->days[j]);
-	*ndays = SortPurchaseDays(groups->days, count);
+	if (groups->format->lines)
+		count = (uint32) FinishOrders(groups, i);
+	else
+		for (uint32 j = 0; j < count; j++)
+			ReadRecord(groups->sorted[group->end - count + j], groups->format, &groups->days[j]);
+	if (groups->grain == PER_CUSTOMER)
+		SumDays(groups->days, count);
+	else
+		*ndays = SortPurchaseDays(groups->days, count);
 	return groups->days;
 }

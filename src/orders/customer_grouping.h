@@ -44,6 +44,13 @@ typedef struct GroupSlot
 	uint32 group; /* + 1; 0 for none */
 } GroupSlot;
 
+/* Lines of an order, summed up; or a purchase that is no line. */
+typedef struct OrderSum
+{
+	PurchaseDay sum;
+	LineOrder order; /* of lines */
+} OrderSum;
+
 typedef struct CustomerGrouping
 {
 	MemoryContext context;
@@ -60,6 +67,8 @@ typedef struct CustomerGrouping
 	uint32 records_room;
 	PurchaseDay *days; /* of one customer */
 	uint32 days_room;
+	OrderSum *sums; /* of one customer */
+	uint32 sums_room;
 } CustomerGrouping;
 
 extern void InitCustomerGrouping(CustomerGrouping *groups, MemoryContext context,
@@ -73,6 +82,9 @@ GroupCustomer(const CustomerGrouping *groups, uint32 i)
 {
 	return RecordCustomer(groups->groups[i].record, groups->format);
 }
+
+/* The purchases of a customer, and the lines of each order as one; valid until the next call. */
+extern OrderSum *GroupOrders(CustomerGrouping *groups, uint32 i, int64 *norders);
 
 /* The days of a customer, sorted and summed; valid until the next call. */
 extern PurchaseDay *GroupDays(CustomerGrouping *groups, uint32 i, int64 *ndays);

@@ -122,19 +122,22 @@ PartitionOf(OrderPartitions *orders, uint64 bits)
 }
 
 /* Puts a purchase into its partition. */
-static inline void
-StorePurchase(OrderPartitions *orders, Datum customer, uint64 bits, const PurchaseDay *purchase)
+static pg_attribute_always_inline void
+StorePurchase(OrderPartitions *orders, Datum customer, uint64 bits, const PurchaseDay *purchase,
+			  const LineOrder *order)
 {
 	Partition *partition = PartitionOf(orders, bits);
 	Size before = partition->store.memory;
 
-	AppendPurchase(&partition->store, &orders->format, customer, bits, purchase, orders->scale);
+	AppendPurchase(&partition->store, &orders->format, customer, bits, purchase, order,
+				   orders->scale);
 	if (unlikely(partition->store.memory != before))
 		CheckMemory(orders, partition);
 }
 
 void
-AddPurchase(OrderPartitions *orders, Datum customer, uint64 bits, PurchaseDay *purchase, int scale)
+AddPurchase(OrderPartitions *orders, Datum customer, uint64 bits, PurchaseDay *purchase,
+			const LineOrder *order, int scale)
 {
 	if (unlikely(scale > orders->scale))
 	{
@@ -144,7 +147,10 @@ AddPurchase(OrderPartitions *orders, Datum customer, uint64 bits, PurchaseDay *p
 	}
 	else if (scale < orders->scale)
 		RescalePurchase(purchase, scale, orders->scale);
-	StorePurchase(orders, customer, bits, purchase);
+	if (order == NULL)
+		StorePurchase(orders, customer, bits, purchase, NULL);
+	else
+		StorePurchase(orders, customer, bits, purchase, order);
 }
 
 /* ---------- grouping a partition ---------- */
@@ -158,14 +164,22 @@ CopyBlock(const OrderPartitions *from, const RecordBlock *block, OrderPartitions
 	{
 		Datum customer = RecordCustomer(record, &from->format);
 		PurchaseDay purchase;
+		LineOrder order;
+		const LineOrder *line = NULL;
 
 		ReadRecord(record, &from->format, &purchase);
+		if (purchase.orders < 0)
+		{
+			order = ReadLineOrder(record, &from->format);
+			line = &order;
+		}
 		if (block->scale != from->scale)
 			RescalePurchase(&purchase, block->scale, from->scale);
 		if (orders != NULL)
-			StorePurchase(orders, customer, record->bits, &purchase);
+			StorePurchase(orders, customer, record->bits, &purchase, line);
 		else
-			AppendPurchase(store, &from->format, customer, record->bits, &purchase, from->scale);
+			AppendPurchase(store, &from->format, customer, record->bits, &purchase, line,
+						   from->scale);
 	}
 }
 
@@ -212,26 +226,44 @@ GroupPartition(OrderPartitions *orders, RecordStore *store)
 
 /* ---------- when memory runs out ---------- */
 
+/* Appends the sums of a customer to a store. */
+static void
+AppendSums(OrderPartitions *orders, uint32 group, RecordStore *store)
+{
+	CustomerGrouping *groups = &orders->groups;
+	Datum customer = GroupCustomer(groups, group);
+	uint64 bits = groups->groups[group].bits;
+	int64 n;
+
+	if (orders->format.lines)
+	{
+		const OrderSum *sums = GroupOrders(groups, group, &n);
+
+		for (int64 i = 0; i < n; i++)
+			AppendPurchase(store, &orders->format, customer, bits, &sums[i].sum,
+						   sums[i].sum.orders < 0 ? &sums[i].order : NULL, orders->scale);
+	}
+	else
+	{
+		const PurchaseDay *days = GroupDays(groups, group, &n);
+
+		for (int64 i = 0; i < n; i++)
+			AppendPurchase(store, &orders->format, customer, bits, &days[i], NULL, orders->scale);
+	}
+}
+
 /* Replaces the resident records of a partition by their sums. */
 static void
 CompactPartition(OrderPartitions *orders, Partition *partition)
 {
-	CustomerGrouping *groups = &orders->groups;
 	RecordStore compact = {.pool = orders->pool};
 
 	/* only worth it once new records have doubled what was compacted last time */
 	if (partition->store.records < 2 * partition->compacted)
 		return;
 	GroupPartition(orders, &partition->store);
-	for (uint32 i = 0; i < groups->ngroups; i++)
-	{
-		int64 ndays;
-		const PurchaseDay *days = GroupDays(groups, i, &ndays);
-
-		for (int64 j = 0; j < ndays; j++)
-			AppendPurchase(&compact, &orders->format, GroupCustomer(groups, i),
-						   groups->groups[i].bits, &days[j], orders->scale);
-	}
+	for (uint32 i = 0; i < orders->groups.ngroups; i++)
+		AppendSums(orders, i, &compact);
 	partition->compacted = compact.records;
 	ReplaceResident(&partition->store, &compact);
 }

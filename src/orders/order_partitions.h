@@ -31,9 +31,12 @@ typedef struct CustomerPurchases
 extern OrderPartitions *CreateOrderPartitions(RecordPool *pool, const RecordFormat *format,
 											  PurchaseGrain grain, int scale, Size memory);
 
-/* Adds a purchase; amounts in units of 10^-scale. */
-extern void
-AddPurchase(OrderPartitions *orders, Datum customer, uint64 bits, PurchaseDay *purchase, int scale);
+/*
+ * Adds a purchase, or lines of an order (else `order` is NULL) of which more may come; amounts in
+ * units of 10^-scale.
+ */
+extern void AddPurchase(OrderPartitions *orders, Datum customer, uint64 bits, PurchaseDay *purchase,
+						const LineOrder *order, int scale);
 
 /*
  * After the last purchase: the next customer, in no particular order, valid until the next call;

@@ -16,6 +16,7 @@ CreateOrderQuery(const char *function, Oid key_type, PurchaseGrain grain)
 	strlcpy(query->task.function, function, NAMEDATALEN);
 	query->task.key_type = key_type;
 	query->task.grain = grain;
+	query->task.round_amount = query->task.round_cost = AS_THEY_ARE;
 	query->task.memory = HashMemoryLimit();
 	query->task.seed = pg_prng_uint64(&pg_global_prng_state);
 	query->pool = CreateRecordPool(CurrentMemoryContext);
@@ -45,8 +46,7 @@ EndOrderQuery(OrderQuery *query)
 
 /* ---------- finished customers ---------- */
 
-/* The run that a block belongs to. */
-static CustomerRun *
+CustomerRun *
 RunOfBlock(OrderQuery *query, int number)
 {
 	MemoryContext context = query->pool->context;
@@ -84,16 +84,12 @@ KeepCustomerBlock(OrderQuery *query, const bytea *block, Size memory)
 void
 FinishCustomers(OrderQuery *query)
 {
-	OrderRows rows = {.orders = query->orders,
-					  .task = &query->task,
-					  .format = query->format,
-					  .pool = query->pool};
 	CustomerBlocks blocks;
 	bytea *block;
 
 	if (query->orders == NULL)
 		return;
-	InitCustomerBlocks(&blocks, &rows, NULL);
+	InitCustomerBlocks(&blocks, &query->task, &query->format, query->orders, query->pool, NULL);
 	while ((block = NextCustomerBlock(&blocks)) != NULL)
 	{
 		KeepCustomerBlock(query, block, query->task.memory);

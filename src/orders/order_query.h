@@ -62,6 +62,9 @@ extern void FinishCustomers(OrderQuery *query);
 /* Keeps a block of finished customers, while the pool may take so much memory. */
 extern void KeepCustomerBlock(OrderQuery *query, const bytea *block, Size memory);
 
+/* The run of that number, from 1; 0: all that are in no order. */
+extern CustomerRun *RunOfBlock(OrderQuery *query, int number);
+
 /* Begins to read a run from its first customer on. */
 extern void RewindRun(CustomerRun *run);
 

@@ -2,41 +2,26 @@
  * order_rows.h: the rows of a query of orders, as purchases.
  *
  * The query's first three columns are customer, day or time stamp, and amount; columns named cost
- * and order_key are optional.  Lines with the same order key are one order: they are sorted
- * together and summed first.
+ * and order_key are optional.  Lines with the same order key are one order: those that come one
+ * after the other are summed at once.
  */
 #ifndef CRM_ORDER_ROWS_H
 #define CRM_ORDER_ROWS_H
 
 #include "fmgr.h"
 #include "tcop/dest.h"
-#include "utils/tuplesort.h"
 
 #include "base/local_day.h"
-#include "base/numeric_bytes.h"
 #include "base/progress.h"
 #include "history/history_codec.h"
+#include "orders/order_amount.h"
 #include "orders/order_partitions.h"
+#include "orders/ordered_customers.h"
 
-/* What is asked of a query of orders; plain bytes, so that workers can be told. */
-typedef struct OrderTask
-{
-	char function[NAMEDATALEN]; /* the SQL function that asks */
-	Oid key_type;
-	PurchaseGrain grain;
-	/*
-	 * Rows that are no purchase are skipped, where they are an error otherwise:
-	 * amounts that are no number, have too many digits or decimals, and days
-	 * without end.
-	 */
-	bool lenient;
-	DateADT after;      /* PER_CUSTOMER: the last day before the period, */
-	DateADT as_of;      /* and the last one of it */
-	Size memory;        /* for the purchases of a process */
-	uint64 seed;        /* of hashes of the key */
-	Oid order_operator; /* PER_DAY: "less than" of the order of customers; invalid: in no order */
-	Oid order_collation;
-} OrderTask;
+/* The first columns of the query. */
+#define CUSTOMER_COLUMN 1
+#define DAY_COLUMN 2
+#define AMOUNT_COLUMN 3
 
 /* Takes the rows of a query and puts every purchase in them into its partition. */
 typedef struct OrderRows
@@ -53,18 +38,22 @@ typedef struct OrderRows
 	bool check_domain;  /* of the customers */
 	void *domain_extra; /* of CheckKeyDomain */
 	Oid day_type;
-	Oid amount_type;
-	Oid cost_type;
+	AmountColumn amount;
+	AmountColumn cost;
 	int scale;        /* that amounts are likely to have */
-	int cost_column;  /* 0: none */
 	int order_column; /* 0: none */
 	LocalDayCache days;
 
-	/* order lines, where there is an order key */
-	Tuplesortstate *lines;
-	TupleDesc columns;
-	FmgrInfo same_order;
-	Oid order_collation;
+	/* customers that are finished when the next one comes; NULL: they come in no order */
+	bool may_be_ordered;
+	OrderedCustomers *ordered;
+
+	/* the order whose lines are coming: mostly all of them one after the other */
+	bool line_begun;
+	KeyCopy line_customer;
+	KeyCopy line_order;
+	PurchaseDay lines;
+	int lines_scale;
 } OrderRows;
 
 /* `rows` lives in the current memory context, and so does what it needs. */
@@ -74,16 +63,10 @@ InitOrderRows(OrderRows *rows, const OrderTask *task, RecordPool *pool, Progress
 /* Checks the columns of the query; needed before the start by those who look at them only. */
 extern void CheckOrderColumns(OrderRows *rows, TupleDesc columns);
 
-/* When all rows have come: adds up order lines. */
+/* When all rows have come: puts what is left into its partition. */
 extern void FinishOrderRows(OrderRows *rows);
-
-/* Reads an amount of a type that orders may have. */
-extern AmountFault ReadOrderAmount(Oid type, Datum value, Decimal *amount);
 
 /* Whether a value of a type that purchase days may have is finite. */
 extern bool IsOrderDay(Oid type, Datum value);
-
-/* The type of a column, or its base type if that is a domain. */
-extern Oid OrderColumnType(TupleDesc columns, int attno);
 
 #endif /* CRM_ORDER_ROWS_H */

@@ -18,6 +18,7 @@
 #include "base/caller_query.h"
 #include "base/crew.h"
 #include "base/row_stream.h"
+#include "orders/order_plan.h"
 #include "orders/order_workers.h"
 
 /* How a query of orders is handed to its workers. */
@@ -27,12 +28,10 @@ typedef struct OrderPacking
 	DestReceiver receiver;
 	OrderQuery *query;
 	OrderRows *rows; /* of the leader: is told columns and counts */
+	int round_to;    /* what the caller wants amounts and costs to be rounded to */
 } OrderPacking;
 
 /* ---------- planning ---------- */
-
-/* No plan has so many nodes. */
-#define PACKING_NODE_ID (PG_INT32_MAX / 2)
 
 static Node *CreateOrderPackingState(CustomScan *scan);
 static const CustomScanMethods OrderPackingMethods = {"OrderPacking", CreateOrderPackingState};
@@ -77,7 +76,7 @@ ParticipantMemory(int participants)
 	return room < MIN_ORDER_MEMORY ? 0 : Min(HashMemoryLimit(), room);
 }
 
-/* Customers can be told apart in workers, too. */
+/* Keys can be told apart in workers, too. */
 static bool
 KeyIsParallelSafe(const CustomerKey *key)
 {
@@ -115,7 +114,7 @@ InsertPacking(Gather *gather, const OrderTask *task)
 	plan->plan_rows = rows->plan_rows;
 	plan->plan_width = rows->plan_width;
 	plan->parallel_aware = plan->parallel_safe = true;
-	plan->plan_node_id = PACKING_NODE_ID;
+	plan->plan_node_id = ADDED_NODE_ID;
 	plan->extParam = bms_copy(rows->extParam);
 	plan->allParam = bms_copy(rows->allParam);
 	plan->targetlist = BlockColumn((Expr *) makeVar(INDEX_VAR, 1, BYTEAOID, -1, InvalidOid, 0));
@@ -128,6 +127,18 @@ InsertPacking(Gather *gather, const OrderTask *task)
 		BlockColumn((Expr *) makeVar(OUTER_VAR, 1, BYTEAOID, -1, InvalidOid, 0));
 }
 
+/* Amounts that the query rounds are read as they are stored, and rounded here. */
+static void
+AdjustPlan(RowPacking *self, PlannedStmt *plan)
+{
+	OrderPacking *packing = (OrderPacking *) self;
+	OrderTask *task = &packing->query->task;
+	Plan *top = plan->planTree;
+
+	task->round_amount = TakeOverRounding(top, AMOUNT_COLUMN, packing->round_to);
+	task->round_cost = TakeOverRounding(top, PlanColumnNamed(top, "cost"), packing->round_to);
+}
+
 static bool
 PlanPacking(RowPacking *self, Gather *gather)
 {
@@ -137,8 +148,9 @@ PlanPacking(RowPacking *self, Gather *gather)
 
 	if (gather->single_copy || gather->plan.qual != NIL || !NameColumns(gather))
 		return false;
-	CheckOrderColumns(rows, ExecCleanTypeFromTL(gather->plan.targetlist));
-	if (rows->order_column > 0 || rows->check_domain || !KeyIsParallelSafe(&rows->format.key))
+	CheckOrderColumns(rows, ExecCleanTypeFromTL(outerPlan(gather)->targetlist));
+	if (rows->check_domain || !KeyIsParallelSafe(&rows->format.key) ||
+		(rows->format.lines && !KeyIsParallelSafe(&rows->format.order)))
 		return false;
 	task.memory = ParticipantMemory(gather->num_workers + 1);
 	if (task.memory == 0)
@@ -197,6 +209,7 @@ TakeRows(OrderPackingState *state)
 		CHECK_FOR_INTERRUPTS();
 		state->rows.pub.receiveSlot(row, &state->rows.pub);
 	}
+	FinishOrderRows(&state->rows);
 }
 
 /*
@@ -244,7 +257,8 @@ PackOrders(OrderPackingState *state)
 		rows->pub.rStartup(&rows->pub, CMD_SELECT, columns);
 		TakeRows(state);
 	}
-	InitCustomerBlocks(&state->blocks, rows, state->shared != NULL ? &state->shared->runs : NULL);
+	InitCustomerBlocks(&state->blocks, &state->task, &rows->format, rows->orders, state->pool,
+					   state->shared != NULL ? &state->shared->runs : NULL);
 }
 
 static TupleTableSlot *
@@ -396,9 +410,10 @@ NothingToDo(DestReceiver *self)
 static void
 InitOrderPacking(OrderPacking *packing, OrderQuery *query, OrderRows *rows)
 {
-	packing->pub.plan = PlanPacking;
-	packing->pub.start = StartPacking;
-	packing->pub.receiver = &packing->receiver;
+	packing->pub = (RowPacking){.adjust = AdjustPlan,
+								.plan = PlanPacking,
+								.start = StartPacking,
+								.receiver = &packing->receiver};
 	packing->receiver = (DestReceiver){.receiveSlot = ReceiveBlock,
 									   .rStartup = NothingToStart,
 									   .rShutdown = NothingToDo,
@@ -406,6 +421,7 @@ InitOrderPacking(OrderPacking *packing, OrderQuery *query, OrderRows *rows)
 									   .mydest = DestNone};
 	packing->query = query;
 	packing->rows = rows;
+	packing->round_to = query->task.round_amount;
 }
 
 /* Rows without a customer in the query that was run last. */
@@ -419,6 +435,18 @@ orders_without_customer(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(rows_without_customer);
 }
 
+/* Customers that came in order are finished. */
+static void
+TakeOrderedCustomers(OrderQuery *query, OrderRows *rows)
+{
+	RecordStore *finished = &rows->ordered->finished;
+
+	query->scale = rows->ordered->scale;
+	*(OidIsValid(query->task.order_operator) ? &RunOfBlock(query, 1)->store
+											 : &query->finished.store) = *finished;
+	EndOrderPartitions(rows->orders);
+}
+
 void
 RunOrderQuery(OrderQuery *query, const char *text)
 {
@@ -427,6 +455,7 @@ RunOrderQuery(OrderQuery *query, const char *text)
 	bool packed;
 
 	InitOrderRows(rows, &query->task, query->pool, query->progress);
+	rows->may_be_ordered = true;
 	InitOrderPacking(&packing, query, rows);
 	if (query->progress != NULL)
 		StartProgress(query->progress, "rows read", "rows");
@@ -435,8 +464,11 @@ RunOrderQuery(OrderQuery *query, const char *text)
 		FinishProgress(query->progress);
 	if (!packed)
 		FinishOrderRows(rows);
-	query->orders = rows->orders;
 	query->format = rows->format;
+	if (rows->ordered != NULL)
+		TakeOrderedCustomers(query, rows);
+	else
+		query->orders = rows->orders;
 	rows_without_customer = rows->without_customer;
 	pfree(rows);
 }

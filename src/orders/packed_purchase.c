@@ -1,13 +1,14 @@
 /*
- * packed_purchase.c: the customers of purchases in a record store.
+ * packed_purchase.c: the keys of purchases in a record store.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
+#include "port/pg_bitutils.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/typcache.h"
 
 #include "orders/packed_purchase.h"
@@ -25,6 +26,7 @@ InitCustomerKey(CustomerKey *key, Oid type, Oid collation)
 							   format_type_be(type)),
 						errdetail("The type has no hash operator class."),
 						errhint("Cast the customer to text.")));
+	key->integer = key->bytes = false;
 	key->type = type;
 	key->collation = collation;
 	key->len = entry->typlen;
@@ -38,8 +40,16 @@ InitCustomerKey(CustomerKey *key, Oid type, Oid collation)
 		case DATEOID:
 			key->integer = true;
 			break;
+		case UUIDOID:
+		case BYTEAOID:
+			key->bytes = true;
+			break;
+		case TEXTOID:
+		case VARCHAROID:
+			key->bytes = OidIsValid(collation) && get_collation_isdeterministic(collation);
+			break;
 		default:
-			key->integer = false;
+			break;
 	}
 	key->hash_extended = OidIsValid(entry->hash_extended_proc_finfo.fn_oid);
 	fmgr_info_copy(&key->hash,
@@ -49,19 +59,31 @@ InitCustomerKey(CustomerKey *key, Oid type, Oid collation)
 	key->seed = pg_prng_uint64(&pg_global_prng_state);
 }
 
-Size
-CustomerKeySize(const CustomerKey *key, Datum customer)
+void
+CopyKey(KeyCopy *copy, const CustomerKey *key, Datum flat, MemoryContext context)
 {
-	return key->byval ? sizeof(Datum) : datumGetSize(customer, false, key->len);
+	Size size;
+
+	if (key->byval)
+	{
+		copy->key = flat;
+		return;
+	}
+	size = FlatKeySize(key, flat);
+	if (copy->room < size)
+	{
+		FreeKeyCopy(copy);
+		copy->room = pg_nextpower2_64(Max(64, size));
+		copy->bytes = MemoryContextAllocHuge(context, copy->room);
+	}
+	memcpy(copy->bytes, DatumGetPointer(flat), size);
+	copy->key = PointerGetDatum(copy->bytes);
 }
 
 void
-AppendKey(char *bytes, const CustomerKey *key, Datum customer, Size size)
+FreeKeyCopy(KeyCopy *copy)
 {
-	*(uint32 *) bytes = (uint32) size;
-	bytes += KEY_SIZE_BYTES;
-	if (key->byval)
-		*(Datum *) bytes = customer;
-	else
-		memcpy(bytes, DatumGetPointer(customer), size);
+	if (copy->bytes != NULL)
+		pfree(copy->bytes);
+	*copy = (KeyCopy){0};
 }

@@ -12,34 +12,89 @@
 
 /* ---------- any machine ---------- */
 
-/* Sums up num and den of one row of a block; simple loops, for compilers to vectorise. */
-static inline void
-AddRowPortable(const uint8 *row, const KernelQuery *query, int p, uint16 *num, uint16 *den)
+/* What 128-bit registers hold; compilers have instructions of the machine for it: NEON on ARM. */
+typedef uint8 Bytes __attribute__((vector_size(16)));
+typedef uint16 Words __attribute__((vector_size(16)));
+typedef uint32 Longs __attribute__((vector_size(16)));
+
+#define ROW_VECTORS (KERNEL_ROW / 16)
+
+/* The sums of neighbouring bytes. */
+static inline Words
+AddNeighbours(Bytes bytes)
 {
-	const uint8 *codes = query->codes[p];
-	const uint8 *levels = query->levels[p];
-	const uint8 *absent = query->absent[p];
-	bool scaled = p < query->scaled_pairs;
-	uint8 differences[KERNEL_ROW];
-	uint8 weights[KERNEL_ROW];
+	return ((Words) bytes & 0xff) + ((Words) bytes >> 8);
+}
 
-	for (int half = 0; half < KERNEL_ROW; half += 32)
-		for (int i = 0; i < 32; i++)
-		{
-			uint8 code = row[half + i];
-			uint8 weight = (code | absent[i]) == CODE_MISSING ? 0 : levels[i];
-			uint8 difference = code > codes[i] ? code - codes[i] : codes[i] - code;
+static inline Bytes
+Lesser(Bytes a, Bytes b)
+{
+	Bytes less = (Bytes) (a < b);
 
-			if (!scaled)
-				difference = difference == 0 ? 0 : 255;
-			differences[half + i] = Min(difference, weight);
-			weights[half + i] = weight;
-		}
-	for (int lane = 0; lane < KERNEL_LANES; lane++)
+	return (a & less) | (b & ~less);
+}
+
+/* The upper halves of products. */
+static inline Words
+MultiplyHigh(Words words, uint16 factor)
+{
+	Longs low = ((Longs) words & 0xffff) * factor >> 16;
+	Longs high = ((Longs) words >> 16) * factor & 0xffff0000;
+
+	return (Words) (low | high);
+}
+
+/* Adds one row of a block to num and den. */
+static pg_attribute_always_inline void
+AddRowPortable(const Bytes *row, const KernelQuery *query, int p, bool scaled, Words *num,
+			   Words *den)
+{
+	const Bytes code = *(const Bytes *) query->codes[p];
+	const Bytes level = *(const Bytes *) query->levels[p];
+	const Bytes absent = *(const Bytes *) query->absent[p];
+
+	for (int i = 0; i < ROW_VECTORS; i++)
 	{
-		num[lane] += differences[2 * lane] + differences[2 * lane + 1];
-		den[lane] += weights[2 * lane] + weights[2 * lane + 1];
+		Bytes t = row[i];
+		Bytes weight = level & ~(Bytes) ((t | absent) == CODE_MISSING);
+		Bytes difference;
+
+		if (scaled)
+		{
+			Bytes less = (Bytes) (t < code);
+
+			difference = Lesser(((code - t) & less) | ((t - code) & ~less), weight);
+		}
+		else
+			difference = weight & ~(Bytes) (t == code);
+		num[i] += AddNeighbours(difference);
+		den[i] += AddNeighbours(weight);
 	}
+}
+
+/* Bits of the lanes that pass. */
+static inline uint32
+PassedLanes(const Words *num, const Words *den, uint16 threshold, uint16 slack)
+{
+	Words passed[ROW_VECTORS];
+	Words any = {0};
+	uint64 halves[2];
+	uint32 lanes = 0;
+
+	for (int i = 0; i < ROW_VECTORS; i++)
+	{
+		Words high = MultiplyHigh(den[i], threshold);
+		Words limit = high + slack;
+
+		passed[i] = (Words) (num[i] <= limit) | (Words) (limit < high);
+		any |= passed[i];
+	}
+	memcpy(halves, &any, sizeof(halves));
+	if (likely((halves[0] | halves[1]) == 0))
+		return 0;
+	for (int lane = 0; lane < KERNEL_LANES; lane++)
+		lanes |= (uint32) (passed[lane / 8][lane % 8] & 1) << lane;
+	return lanes;
 }
 
 static int
@@ -48,16 +103,21 @@ PortableKernel(const KernelQuery *query, const uint8 *blocks, int from, int to, 
 {
 	for (int block = from; block < to; block++)
 	{
-		const uint8 *row = blocks + (Size) block * query->pairs * KERNEL_ROW;
+		const Bytes *row = (const Bytes *) (blocks + (Size) block * query->pairs * KERNEL_ROW);
+		Words num[ROW_VECTORS] = {{0}};
+		Words den[ROW_VECTORS] = {{0}};
+		int p = 0;
 
-		memset(hit, 0, sizeof(*hit));
-		for (int p = 0; p < query->pairs; p++, row += KERNEL_ROW)
-			AddRowPortable(row, query, p, hit->num, hit->den);
-		for (int lane = 0; lane < KERNEL_LANES; lane++)
-			if (hit->num[lane] <= (((uint32) hit->den[lane] * threshold) >> 16) + slack)
-				hit->lanes |= (uint32) 1 << lane;
-		if (hit->lanes != 0)
-			return block;
+		for (; p < query->scaled_pairs; p++, row += ROW_VECTORS)
+			AddRowPortable(row, query, p, true, num, den);
+		for (; p < query->pairs; p++, row += ROW_VECTORS)
+			AddRowPortable(row, query, p, false, num, den);
+		hit->lanes = PassedLanes(num, den, threshold, slack);
+		if (hit->lanes == 0)
+			continue;
+		memcpy(hit->num, num, sizeof(hit->num));
+		memcpy(hit->den, den, sizeof(hit->den));
+		return block;
 	}
 	return to;
 }
@@ -231,12 +291,67 @@ Avx2Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint
 	return to;
 }
 
+/* ---------- AVX-512 ---------- */
+
+/* Adds one row of a block, which is one register, to num and den. */
+__attribute__((target("avx512bw"))) static pg_attribute_always_inline void
+AddRow512(const uint8 *row, const KernelQuery *query, int p, bool scaled, __m512i *num,
+		  __m512i *den)
+{
+	const __m512i ones = _mm512_set1_epi8(1);
+	__m512i t = _mm512_load_si512(row);
+	__m512i code = _mm512_broadcast_i64x4(_mm256_load_si256((const __m256i *) query->codes[p]));
+	__m512i level = _mm512_broadcast_i64x4(_mm256_load_si256((const __m256i *) query->levels[p]));
+	__m512i absent = _mm512_broadcast_i64x4(_mm256_load_si256((const __m256i *) query->absent[p]));
+	__mmask64 there =
+		_mm512_cmpneq_epu8_mask(_mm512_or_si512(t, absent), _mm512_set1_epi8((char) CODE_MISSING));
+	__m512i weight = _mm512_maskz_mov_epi8(there, level);
+	__m512i difference =
+		scaled ? _mm512_min_epu8(
+					 _mm512_or_si512(_mm512_subs_epu8(t, code), _mm512_subs_epu8(code, t)), weight)
+			   : _mm512_maskz_mov_epi8(_mm512_cmpneq_epu8_mask(t, code), weight);
+
+	*num = _mm512_add_epi16(*num, _mm512_maddubs_epi16(difference, ones));
+	*den = _mm512_add_epi16(*den, _mm512_maddubs_epi16(weight, ones));
+}
+
+__attribute__((target("avx512bw"))) static int
+Avx512Kernel(const KernelQuery *query, const uint8 *blocks, int from, int to, uint16 threshold,
+			 uint16 slack, KernelHit *hit)
+{
+	const __m512i factor = _mm512_set1_epi16((short) threshold);
+	const __m512i addend = _mm512_set1_epi16((short) slack);
+
+	for (int block = from; block < to; block++)
+	{
+		const uint8 *row = blocks + (Size) block * query->pairs * KERNEL_ROW;
+		__m512i num = _mm512_setzero_si512();
+		__m512i den = _mm512_setzero_si512();
+		int p = 0;
+
+		for (; p < query->scaled_pairs; p++, row += KERNEL_ROW)
+			AddRow512(row, query, p, true, &num, &den);
+		for (; p < query->pairs; p++, row += KERNEL_ROW)
+			AddRow512(row, query, p, false, &num, &den);
+		hit->lanes = _mm512_cmple_epu16_mask(
+			num, _mm512_adds_epu16(_mm512_mulhi_epu16(den, factor), addend));
+		if (likely(hit->lanes == 0))
+			continue;
+		_mm512_storeu_si512(hit->num, num);
+		_mm512_storeu_si512(hit->den, den);
+		return block;
+	}
+	return to;
+}
+
 #endif /* HAVE_X86_KERNELS */
 
 DistanceKernel
 ChooseDistanceKernel(const char *name)
 {
 #ifdef HAVE_X86_KERNELS
+	if ((name == NULL || strcmp(name, "avx512") == 0) && __builtin_cpu_supports("avx512bw"))
+		return Avx512Kernel;
 	if ((name == NULL || strcmp(name, "avx2") == 0) && __builtin_cpu_supports("avx2"))
 		return Avx2Kernel;
 	if ((name == NULL || strcmp(name, "sse2") == 0) && __builtin_cpu_supports("sse2"))

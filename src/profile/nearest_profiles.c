@@ -27,77 +27,11 @@
 #include "utils/syscache.h"
 #include "utils/tuplesort.h"
 
-#include "base/caller_query.h"
-#include "profile/distance_kernels.h"
-#include "profile/profile.h"
+#include "profile/nearest.h"
 
-#define FUNCTION_NAME "nearest_profiles"
 #define MAX_K 10000
 #define MAX_BATCH 1024           /* candidates */
 #define STRIP_BYTES (256 * 1024) /* of targets at a time: fits a cache */
-
-/* A target in a candidate's heap; the farthest is at the root. */
-typedef struct Neighbour
-{
-	uint16 num;
-	uint16 den;
-	int64 ordinal; /* position among the targets in order of key */
-	Datum key;     /* lives in the chunk until the chunk is released */
-} Neighbour;
-
-typedef struct Candidate
-{
-	Datum key;
-	uint8 *codes;
-	uint8 *bitmaps;
-	int found; /* neighbours in the heap */
-	Neighbour *heap;
-} Candidate;
-
-/* Targets in memory. */
-typedef struct Chunk
-{
-	int64 first; /* ordinal of target 0 */
-	int ntargets;
-	int room;
-	uint8 *blocks;
-	uint8 *bitmaps; /* bitmap_size bytes per target */
-	Datum *keys;
-	MemoryContext context; /* of the keys */
-} Chunk;
-
-typedef struct NearestState
-{
-	DestReceiver receiver; /* must be first */
-	MemoryContext context;
-	Oid key_type;
-	Oid profile_type;
-	int16 key_length;
-	bool key_by_value;
-	bool check_domain;  /* of the keys of the running query */
-	void *domain_extra; /* of CheckKeyDomain */
-	int k;
-	DistanceKernel kernel;
-	ReturnSetInfo *rsinfo;
-	int64 skipped; /* rows of the running query without key or profile */
-
-	/* the layout of all profiles, from the first target */
-	uint8 *head;        /* NULL: there is none */
-	ProfileView layout; /* of head */
-	int bitmap_size;
-	int pairs;
-
-	Tuplesortstate *targets;
-	TupleTableSlot *target_slot;
-	int64 ntargets;
-	Chunk chunk;
-	KernelQuery *query;
-
-	Candidate *candidates;
-	int ncandidates;
-	int batch;
-	MemoryContext batch_context;
-} NearestState;
 
 /* ---------- columns ---------- */
 
@@ -108,16 +42,16 @@ ProfileType(void)
 						   ObjectIdGetDatum(get_namespace_oid("crm_profile", false)));
 }
 
-static void
-CheckColumns(NearestState *state, TupleDesc columns)
+void
+CheckNearestColumns(NearestState *state, TupleDesc columns)
 {
 	CheckColumnCount(columns, 2, "a key and a profile");
 	if (columns->natts > 2)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("the query returns %d columns, 2 are expected", columns->natts),
 						errdetail("Expected a key and a profile.")));
-	state->check_domain = CheckKeyColumn(columns, 1, state->key_type, FUNCTION_NAME);
-	if (TupleDescAttr(columns, 1)->atttypid != state->profile_type)
+	state->check_domain = CheckKeyColumn(columns, 1, state->task.key_type, NEAREST_PROFILES);
+	if (TupleDescAttr(columns, 1)->atttypid != state->task.profile_type)
 		ColumnTypeRefused(columns, 2, "profile", "crm_profile.profile",
 						  "Encode the record: profile(r, model).");
 }
@@ -125,7 +59,7 @@ CheckColumns(NearestState *state, TupleDesc columns)
 static void
 ReceiverStartup(DestReceiver *self, int operation, TupleDesc columns)
 {
-	CheckColumns((NearestState *) self, columns);
+	CheckNearestColumns((NearestState *) self, columns);
 }
 
 static void
@@ -146,7 +80,7 @@ RowIsComplete(NearestState *state, TupleTableSlot *slot)
 	if (!slot->tts_isnull[0] && !slot->tts_isnull[1])
 	{
 		if (state->check_domain)
-			CheckKeyDomain(slot->tts_values[0], state->key_type, &state->domain_extra,
+			CheckKeyDomain(slot->tts_values[0], state->task.key_type, &state->domain_extra,
 						   state->context);
 		return true;
 	}
@@ -165,27 +99,19 @@ ReportSkipped(NearestState *state, const char *what)
 
 /* ---------- targets ---------- */
 
-/* Takes the layout from the first target; an error if another differs. */
-static void
-CheckLayout(NearestState *state, const ProfileView *view)
+void
+CheckLayout(NearestState *state, const ProfileView *view, Datum profile)
 {
 	MemoryContext caller;
 
-	if (likely(state->head != NULL))
+	if (likely(state->first != NULL))
 	{
 		CheckSameModel(view, &state->layout);
 		return;
 	}
 	caller = MemoryContextSwitchTo(state->context);
-	state->head = palloc(view->head_size);
-	memcpy(state->head, view->head, view->head_size);
-	state->layout = *view;
-	state->layout.head = state->head;
-	state->layout.set_bytes = state->head + (view->set_bytes - view->head);
-	if (view->head[1] & PROFILE_WEIGHTED)
-		state->layout.levels = state->head + (view->levels - view->head);
-	if (view->head[1] & PROFILE_ASYMMETRIC)
-		state->layout.asymmetric = state->head + (view->asymmetric - view->head);
+	state->first = PG_DETOAST_DATUM_COPY(profile);
+	OpenProfile(&state->layout, PointerGetDatum(state->first));
 	state->bitmap_size = view->numbers - view->bitmaps;
 	state->pairs = KernelPairs(view->nscaled, view->ncoded + view->nsets);
 	MemoryContextSwitchTo(caller);
@@ -201,14 +127,14 @@ ReceiveTarget(TupleTableSlot *slot, DestReceiver *self)
 	if (!RowIsComplete(state, slot))
 		return true;
 	OpenProfile(&view, slot->tts_values[1]);
-	CheckLayout(state, &view);
+	CheckLayout(state, &view, slot->tts_values[1]);
 	ExecClearTuple(to);
 	to->tts_values[0] = slot->tts_values[0];
 	to->tts_values[1] = slot->tts_values[1];
 	to->tts_isnull[0] = to->tts_isnull[1] = false;
 	ExecStoreVirtualTuple(to);
 	tuplesort_puttupleslot(state->targets, to);
-	state->ntargets++;
+	state->task.ntargets++;
 	return true;
 }
 
@@ -219,16 +145,18 @@ CollectTargets(NearestState *state, const char *query)
 	AttrNumber sort_column = 1;
 	bool nulls_first = false;
 	Oid less_than;
-	Oid collation = OidIsValid(get_typcollation(state->key_type)) ? C_COLLATION_OID : InvalidOid;
+	Oid collation =
+		OidIsValid(get_typcollation(state->task.key_type)) ? C_COLLATION_OID : InvalidOid;
 
-	get_sort_group_operators(state->key_type, true, false, false, &less_than, NULL, NULL, NULL);
-	TupleDescInitEntry(columns, 1, "key", state->key_type, -1, 0);
-	TupleDescInitEntry(columns, 2, "profile", state->profile_type, -1, 0);
+	get_sort_group_operators(state->task.key_type, true, false, false, &less_than, NULL, NULL,
+							 NULL);
+	TupleDescInitEntry(columns, 1, "key", state->task.key_type, -1, 0);
+	TupleDescInitEntry(columns, 2, "profile", state->task.profile_type, -1, 0);
 	state->target_slot = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
 	state->targets = tuplesort_begin_heap(columns, 1, &sort_column, &less_than, &collation,
 										  &nulls_first, work_mem, NULL, TUPLESORT_RANDOMACCESS);
 	state->receiver.receiveSlot = ReceiveTarget;
-	RunQuery(FUNCTION_NAME, query, &state->receiver);
+	RunQuery(NEAREST_PROFILES, query, &state->receiver);
 	ReportSkipped(state, "targets");
 	tuplesort_performsort(state->targets);
 	ExecDropSingleTupleTableSlot(state->target_slot);
@@ -240,12 +168,12 @@ static void
 MakeChunk(NearestState *state)
 {
 	Size target_size =
-		2 * state->pairs + state->bitmap_size + sizeof(Datum) + (state->key_by_value ? 0 : 32);
+		2 * state->pairs + state->bitmap_size + sizeof(Datum) + (state->task.key_by_value ? 0 : 32);
 	int64 room = get_hash_memory_limit() / 2 / target_size;
 	Chunk *chunk = &state->chunk;
 
 	room = Max(room, 8192);
-	room = Min(Min(room, state->ntargets), PG_INT32_MAX / 2);
+	room = Min(Min(room, state->task.ntargets), PG_INT32_MAX / 2);
 	room = TYPEALIGN(KERNEL_LANES, room);
 	chunk->room = (int) room;
 	chunk->blocks = (uint8 *) TYPEALIGN(
@@ -296,8 +224,8 @@ NextChunk(NearestState *state)
 		slot_getallattrs(state->target_slot);
 		OpenProfile(&view, state->target_slot->tts_values[1]);
 		PackTarget(state, chunk->ntargets, &view);
-		chunk->keys[chunk->ntargets++] =
-			datumCopy(state->target_slot->tts_values[0], state->key_by_value, state->key_length);
+		chunk->keys[chunk->ntargets++] = datumCopy(
+			state->target_slot->tts_values[0], state->task.key_by_value, state->task.key_length);
 	}
 	MemoryContextSwitchTo(caller);
 	return chunk->ntargets > 0;
@@ -306,7 +234,7 @@ NextChunk(NearestState *state)
 static inline bool
 OneChunkIsAll(const NearestState *state)
 {
-	return state->ntargets <= state->chunk.room;
+	return state->task.ntargets <= state->chunk.room;
 }
 
 /* ---------- the heap of a candidate ---------- */
@@ -436,7 +364,7 @@ static void
 ScanBlocks(NearestState *state, Candidate *candidate, int from, int to)
 {
 	KernelHit hit;
-	bool full = candidate->found == state->k;
+	bool full = candidate->found == state->task.k;
 	const Chunk *chunk = &state->chunk;
 
 	for (int block = from;; block++)
@@ -475,8 +403,8 @@ ScanBlocks(NearestState *state, Candidate *candidate, int from, int to)
 			if (full && !IsFarther(&candidate->heap[0], &neighbour))
 				continue;
 			neighbour.key = chunk->keys[target];
-			AddNeighbour(candidate, state->k, &neighbour);
-			full = candidate->found == state->k;
+			AddNeighbour(candidate, state->task.k, &neighbour);
+			full = candidate->found == state->task.k;
 		}
 	}
 }
@@ -487,7 +415,7 @@ KeepKeys(NearestState *state)
 {
 	MemoryContext caller = MemoryContextSwitchTo(state->batch_context);
 
-	for (int c = 0; c < state->ncandidates && !state->key_by_value; c++)
+	for (int c = 0; c < state->ncandidates && !state->task.key_by_value; c++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i < state->candidates[c].found; i++)
@@ -495,7 +423,7 @@ KeepKeys(NearestState *state)
 			Neighbour *neighbour = &state->candidates[c].heap[i];
 
 			if (neighbour->ordinal >= state->chunk.first)
-				neighbour->key = datumCopy(neighbour->key, false, state->key_length);
+				neighbour->key = datumCopy(neighbour->key, false, state->task.key_length);
 		}
 	}
 	MemoryContextSwitchTo(caller);
@@ -540,11 +468,11 @@ ReturnNeighbours(NearestState *state, Candidate *candidate)
 		values[2] = Int32GetDatum(i + 1);
 		values[3] =
 			Float8GetDatum((double) (neighbour->den - neighbour->num) / (double) neighbour->den);
-		tuplestore_putvalues(state->rsinfo->setResult, state->rsinfo->setDesc, values, nulls);
+		tuplestore_putvalues(state->result, state->result_columns, values, nulls);
 	}
 }
 
-static void
+void
 FinishBatch(NearestState *state)
 {
 	if (state->ncandidates == 0)
@@ -570,55 +498,76 @@ FinishBatch(NearestState *state)
 	MemoryContextReset(state->batch_context);
 }
 
-static bool
-ReceiveCandidate(TupleTableSlot *slot, DestReceiver *self)
+bool
+AddCandidate(NearestState *state, TupleTableSlot *slot)
 {
-	NearestState *state = (NearestState *) self;
 	ProfileView view;
 	Candidate *candidate;
 	MemoryContext caller;
 	int natts;
 
-	if (!RowIsComplete(state, slot) || state->ntargets == 0)
-		return true;
+	if (!RowIsComplete(state, slot) || state->task.ntargets == 0)
+		return false;
 	OpenProfile(&view, slot->tts_values[1]);
-	CheckLayout(state, &view);
+	CheckLayout(state, &view, slot->tts_values[1]);
 
 	caller = MemoryContextSwitchTo(state->batch_context);
 	candidate = &state->candidates[state->ncandidates++];
 	natts = view.nscaled + view.ncoded + view.nsets;
-	candidate->key = datumCopy(slot->tts_values[0], state->key_by_value, state->key_length);
+	candidate->key =
+		datumCopy(slot->tts_values[0], state->task.key_by_value, state->task.key_length);
 	candidate->codes = palloc(natts + state->bitmap_size);
 	memcpy(candidate->codes, view.codes, natts + state->bitmap_size);
 	for (int i = 0; i < natts; i++)
 		candidate->codes[i] = KernelCode(&view, i);
 	candidate->bitmaps = candidate->codes + natts;
 	candidate->found = 0;
-	candidate->heap = palloc(state->k * sizeof(Neighbour));
+	candidate->heap = palloc(state->task.k * sizeof(Neighbour));
 	MemoryContextSwitchTo(caller);
-	if (state->ncandidates == state->batch)
+	return state->ncandidates == state->batch;
+}
+
+static bool
+ReceiveCandidate(TupleTableSlot *slot, DestReceiver *self)
+{
+	NearestState *state = (NearestState *) self;
+
+	if (AddCandidate(state, slot))
 		FinishBatch(state);
 	return true;
+}
+
+void
+PrepareCandidates(NearestState *state)
+{
+	Size candidate_size = state->task.k * sizeof(Neighbour) + MAX_ATTRIBUTES;
+
+	state->query = (KernelQuery *) TYPEALIGN(32, palloc0(sizeof(KernelQuery) + 32));
+	state->batch = (int) Min(MAX_BATCH, get_hash_memory_limit() / 4 / candidate_size);
+	state->batch = Max(state->batch, 16);
+	state->candidates = palloc(state->batch * sizeof(Candidate));
+	state->batch_context =
+		AllocSetContextCreate(state->context, "candidates", ALLOCSET_DEFAULT_SIZES);
 }
 
 static void
 RunCandidates(NearestState *state, const char *query)
 {
-	if (state->ntargets > 0)
+	NearestPacking packing;
+	bool in_memory = false;
+
+	if (state->task.ntargets > 0)
 	{
 		MakeChunk(state);
-		if (OneChunkIsAll(state))
+		in_memory = OneChunkIsAll(state);
+		if (in_memory)
 			NextChunk(state);
-		state->query = (KernelQuery *) TYPEALIGN(32, palloc0(sizeof(KernelQuery) + 32));
 	}
-	state->batch = (int) Min(MAX_BATCH, get_hash_memory_limit() / 4 /
-											(state->k * sizeof(Neighbour) + MAX_ATTRIBUTES));
-	state->batch = Max(state->batch, 16);
-	state->candidates = palloc(state->batch * sizeof(Candidate));
-	state->batch_context =
-		AllocSetContextCreate(state->context, "candidates", ALLOCSET_DEFAULT_SIZES);
+	PrepareCandidates(state);
 	state->receiver.receiveSlot = ReceiveCandidate;
-	RunQuery(FUNCTION_NAME, query, &state->receiver);
+	InitNearestPacking(&packing, state);
+	(void) RunQueryPacked(NEAREST_PROFILES, query, &state->receiver,
+						  in_memory ? &packing.pub : NULL);
 	ReportSkipped(state, "candidates");
 	FinishBatch(state);
 }
@@ -637,26 +586,28 @@ nearest_profiles(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	state = palloc0(sizeof(NearestState));
 	state->context = CurrentMemoryContext;
-	state->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	state->result = ((ReturnSetInfo *) fcinfo->resultinfo)->setResult;
+	state->result_columns = ((ReturnSetInfo *) fcinfo->resultinfo)->setDesc;
 	state->receiver.rStartup = ReceiverStartup;
 	state->receiver.rShutdown = ReceiverShutdown;
 	state->receiver.rDestroy = ReceiverDestroy;
 	state->receiver.mydest = DestNone;
-	state->key_type = KeyArgumentType(fcinfo, 0, FUNCTION_NAME);
-	state->profile_type = ProfileType();
-	get_typlenbyval(state->key_type, &state->key_length, &state->key_by_value);
-	state->k = PG_GETARG_INT32(3);
-	if (state->k < 1 || state->k > MAX_K)
+	state->task.key_type = KeyArgumentType(fcinfo, 0, NEAREST_PROFILES);
+	state->task.profile_type = ProfileType();
+	get_typlenbyval(state->task.key_type, &state->task.key_length, &state->task.key_by_value);
+	state->task.k = PG_GETARG_INT32(3);
+	if (state->task.k < 1 || state->task.k > MAX_K)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("k must be 1 to %d, not %d", MAX_K, state->k)));
+						errmsg("k must be 1 to %d, not %d", MAX_K, state->task.k)));
 	state->kernel = ChooseDistanceKernel(kernel);
 	if (state->kernel == NULL)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("there is no kernel \"%s\" on this machine", kernel),
-			 errhint("The kernels are avx2, sse2 (on x86) and portable; NULL takes the fastest.")));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("there is no kernel \"%s\" on this machine", kernel),
+						errhint("The kernels are avx512, avx2, sse2 (on x86) and portable; NULL "
+								"takes the fastest.")));
 
+	if (kernel != NULL)
+		strlcpy(state->task.kernel, kernel, sizeof(state->task.kernel));
 	CollectTargets(state, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	RunCandidates(state, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	tuplesort_end(state->targets);

@@ -239,7 +239,10 @@ ReportTies(const RfmModel *model, const SegmentScheme *scheme)
 	}
 }
 
-/* (key anyelement, query text, as_of date, bins int, period interval, scheme text) */
+/*
+ * (key anyelement, query text, as_of date, bins int, period interval, scheme text, amount_scale
+ * integer)
+ */
 static void
 StartRfmScores(FunctionCallInfo fcinfo, RowStream *rows)
 {
@@ -263,6 +266,8 @@ StartRfmScores(FunctionCallInfo fcinfo, RowStream *rows)
 	scan->orders->task.as_of = scan->as_of;
 	scan->orders->task.after =
 		PG_ARGISNULL(4) ? NO_DAY : DayBeforePeriod(scan->as_of, PG_GETARG_INTERVAL_P(4));
+	scan->orders->task.round_amount = AmountScaleArgument(fcinfo, 6);
+	scan->orders->task.round_cost = scan->orders->task.round_amount;
 	scan->writer.scheme = SchemeArgument(fcinfo, 5, model->bins);
 	PrepareCells(&scan->writer);
 

@@ -29,10 +29,6 @@
 #include "orders/order_partitions.h"
 #include "orders/order_rows.h"
 
-#define CUSTOMER_COLUMN 1
-#define DAY_COLUMN 2
-#define AMOUNT_COLUMN 3
-
 /* Days that stand for "unknown" end here. */
 #define UNIX_EPOCH_DAY (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE)
 
@@ -105,9 +101,8 @@ typedef struct FaultFinder
 	/* columns; 0 for none */
 	CustomerKey key;
 	Oid day_type;
-	Oid amount_type;
-	Oid cost_type;
-	int cost_column;
+	AmountColumn amount;
+	AmountColumn cost;
 	bool look_for_copies;
 	int identity_column; /* what else distinguishes rows: in the second run, and only for copies */
 	int lines_column;
@@ -158,6 +153,7 @@ Startup(DestReceiver *self, int operation, TupleDesc columns)
 {
 	FaultFinder *f = (FaultFinder *) self;
 	MemoryContext caller = MemoryContextSwitchTo(f->context);
+	int cost;
 
 	CheckColumnCount(columns, AMOUNT_COLUMN, "customer, day, amount");
 	if (!f->second_look)
@@ -166,10 +162,10 @@ Startup(DestReceiver *self, int operation, TupleDesc columns)
 		InitCustomerKey(&f->key, TupleDescAttr(columns, CUSTOMER_COLUMN - 1)->atttypid,
 						TupleDescAttr(columns, CUSTOMER_COLUMN - 1)->attcollation);
 		f->day_type = OrderColumnType(columns, DAY_COLUMN);
-		f->amount_type = OrderColumnType(columns, AMOUNT_COLUMN);
-		f->cost_column = ColumnNamed(columns, "cost");
-		if (f->cost_column > 0)
-			f->cost_type = OrderColumnType(columns, f->cost_column);
+		f->amount = MakeAmountColumn(columns, AMOUNT_COLUMN, AS_THEY_ARE, "amount");
+		cost = ColumnNamed(columns, "cost");
+		if (cost > 0)
+			f->cost = MakeAmountColumn(columns, cost, AS_THEY_ARE, "cost");
 		f->lines_column = ColumnNamed(columns, "lines");
 		f->equal_column = ColumnNamed(columns, "equal_lines");
 	}
@@ -225,9 +221,9 @@ ReadAmount(FaultFinder *f, Datum value, Decimal *amount)
 	AmountFault fault;
 
 	amount->scale = USUAL_SCALE;
-	if (f->amount_type == NUMERICOID && UsualAmount(value, USUAL_SCALE, &amount->mantissa))
+	if (f->amount.type == NUMERICOID && UsualAmount(value, USUAL_SCALE, &amount->mantissa))
 		return AMOUNT_FINE;
-	fault = ReadOrderAmount(f->amount_type, value, amount);
+	fault = ReadOrderAmount(&f->amount, value, amount);
 	if (fault == AMOUNT_FINE && amount->scale < USUAL_SCALE &&
 		RescaleFits(amount->mantissa, amount->scale, USUAL_SCALE, &amount->mantissa))
 		amount->scale = USUAL_SCALE;
@@ -268,8 +264,8 @@ ReadOrder(FaultFinder *f, TupleTableSlot *row, Order *order)
 												: TOO_LARGE,
 					 NULL);
 	}
-	if (f->cost_column > 0 && !nulls[f->cost_column - 1] &&
-		ReadOrderAmount(f->cost_type, row->tts_values[f->cost_column - 1], &cost) != AMOUNT_FINE)
+	if (f->cost.attno > 0 && !nulls[f->cost.attno - 1] &&
+		ReadOrderAmount(&f->cost, row->tts_values[f->cost.attno - 1], &cost) != AMOUNT_FINE)
 	{
 		if (!f->second_look)
 			CountRow(f, UNUSABLE_COST, amount);
@@ -283,8 +279,7 @@ ReadOrder(FaultFinder *f, TupleTableSlot *row, Order *order)
 	order->customer = row->tts_values[CUSTOMER_COLUMN - 1];
 	if (order->has_customer)
 	{
-		if (!f->key.integer && f->key.len == -1)
-			order->customer = PointerGetDatum(PG_DETOAST_DATUM_PACKED(order->customer));
+		order->customer = FlatKey(&f->key, order->customer);
 		order->bits = CustomerKeyBits(&f->key, order->customer);
 	}
 	order->identity = f->identity_column > 0 && !nulls[f->identity_column - 1]
@@ -523,7 +518,7 @@ HandOn(FaultFinder *f, TupleTableSlot *row, const Order *order, const char *faul
 {
 	Datum values[7] = {0};
 	bool nulls[7] = {false};
-	int c = f->cost_column - 1;
+	int c = f->cost.attno - 1;
 
 	values[0] = CStringGetTextDatum(fault);
 	values[1] = order->customer;
@@ -533,11 +528,11 @@ HandOn(FaultFinder *f, TupleTableSlot *row, const Order *order, const char *faul
 	values[4] = NumericGetDatum(NumericFromInt128(order->amount.mantissa, order->amount.scale));
 	nulls[5] = c < 0 || row->tts_isnull[c];
 	if (!nulls[5])
-		values[5] = f->cost_type == NUMERICOID
+		values[5] = f->cost.type == NUMERICOID
 						? row->tts_values[c]
 						: NumericGetDatum(int64_to_numeric(
-							  f->cost_type == INT8OID   ? DatumGetInt64(row->tts_values[c])
-							  : f->cost_type == INT4OID ? DatumGetInt32(row->tts_values[c])
+							  f->cost.type == INT8OID   ? DatumGetInt64(row->tts_values[c])
+							  : f->cost.type == INT4OID ? DatumGetInt32(row->tts_values[c])
 														: DatumGetInt16(row->tts_values[c])));
 	nulls[6] = true;
 	tuplestore_putvalues(f->result->setResult, f->result->setDesc, values, nulls);

@@ -30,6 +30,7 @@
 
 #include "base/caller_query.h"
 #include "orders/collect_histories.h"
+#include "orders/order_amount.h"
 #include "source/history_table.h"
 
 #define BATCH 1000
@@ -156,8 +157,8 @@ StoreHistories(NewTable *store, const char *function, const char *query, const c
 	Oid before;
 
 	get_sort_group_operators(key->atttypid, true, false, false, &before, NULL, NULL, NULL);
-	collection = CollectHistories(function, key->atttypid, query, progress, false, before,
-								  key->attcollation);
+	collection = CollectHistories(function, key->atttypid, query, progress, AS_THEY_ARE, false,
+								  before, key->attcollation);
 	while (ExecClearTuple(row), NextHistory(collection, &row->tts_values[0], &history))
 	{
 		row->tts_values[1] = PointerGetDatum(history);

@@ -1,0 +1,1 @@
+\i main_job/percentile.sql
