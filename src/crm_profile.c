@@ -6,11 +6,13 @@
 
 #include "base/row_stream.h"
 #include "orders/collect_histories.h"
+#include "orders/history_aggregate.h"
 #include "orders/order_workers.h"
 #include "profile/profile_gist.h"
 #include "rfm/score_orders.h"
 #include "source/audience.h"
 #include "source/label_selectivity.h"
+#include "source/rows_elsewhere.h"
 
 PG_MODULE_MAGIC;
 
@@ -24,9 +26,11 @@ _PG_init(void)
 {
 	InitRowStreams();
 	InitCollectHistories();
+	InitHistoryAggregate();
 	InitOrderWorkers();
 	InitScoreOrders();
 	InitAudience();
+	InitRowsElsewhere();
 	InitLabelSelectivity();
 	InitProfileGistCost();
 	DefineCustomStringVariable(

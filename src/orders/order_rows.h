@@ -30,6 +30,7 @@ typedef struct OrderTask
 	 * without end.
 	 */
 	bool lenient;
+	bool every_customer; /* PER_DAY: those without a purchase, too, if they have rows */
 	DateADT after;      /* PER_CUSTOMER: the last day before the period, */
 	DateADT as_of;      /* and the last one of it */
 	Size memory;        /* for the purchases of a process */

@@ -288,5 +288,5 @@ rfm_scores(PG_FUNCTION_ARGS)
 void
 InitScoreOrders(void)
 {
-	RegisterRowStream(rfm_scores, StartRfmScores);
+	RegisterRowStream(rfm_scores, StartRfmScores, NULL);
 }
