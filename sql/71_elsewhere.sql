@@ -30,12 +30,14 @@ COMMENT ON FUNCTION crm_profile_internal.is_elsewhere(oid) IS 'the same for a ta
 CREATE FUNCTION crm_profile_internal.source_localized(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN CASE WHEN src.elsewhere IS NULL THEN src
-		ELSE jsonb_populate_record(src, (SELECT jsonb_object_agg(e.key, e.value ->> 'here') FROM jsonb_each(src.elsewhere) e)) END; -- a definition as it is stored, with the views of tables elsewhere in place of these tables
+		ELSE jsonb_populate_record(src, (SELECT jsonb_object_agg(e.key, e.value ->> 'here') FROM jsonb_each(src.elsewhere) e)) END;
+COMMENT ON FUNCTION crm_profile_internal.source_localized IS 'a definition as it is stored, with the views of tables elsewhere in place of these tables';
 
 CREATE FUNCTION crm_profile_internal.source_as_given(src crm_profile.source_definition) RETURNS crm_profile.source_definition
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN CASE WHEN src.elsewhere IS NULL THEN src
-		ELSE jsonb_populate_record(src, (SELECT coalesce(jsonb_object_agg(e.key, e.value ->> 'given'), '{}') FROM jsonb_each(src.elsewhere) e WHERE e.value ->> 'here' = to_jsonb(src) ->> e.key)) END; -- the reverse of source_localized()
+		ELSE jsonb_populate_record(src, (SELECT coalesce(jsonb_object_agg(e.key, e.value ->> 'given'), '{}') FROM jsonb_each(src.elsewhere) e WHERE e.value ->> 'here' = to_jsonb(src) ->> e.key)) END;
+COMMENT ON FUNCTION crm_profile_internal.source_as_given IS 'the reverse of source_localized()';
 
 CREATE FUNCTION crm_profile_internal.source_create_here(src crm_profile.source_definition, view text, relation regclass) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

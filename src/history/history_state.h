@@ -13,6 +13,7 @@
 extern Datum purchase_history_agg_transfn_date(PG_FUNCTION_ARGS);
 extern Datum purchase_history_agg_transfn_timestamp(PG_FUNCTION_ARGS);
 extern Datum purchase_history_agg_transfn_timestamptz(PG_FUNCTION_ARGS);
+extern Datum purchase_history_agg_finalfn(PG_FUNCTION_ARGS);
 
 /* An error in a session whose time zone is not that of the user. */
 extern void RefuseForeignSession(void);

@@ -47,7 +47,10 @@ static bool
 IsHistoryAggregate(const Aggref *aggregate)
 {
 	HeapTuple tuple;
+	Form_pg_aggregate form;
 	FmgrInfo transition;
+	FmgrInfo final = {0};
+	bool from_nothing;
 
 	if (aggregate->aggkind != AGGKIND_NORMAL || aggregate->aggsplit != AGGSPLIT_SIMPLE ||
 		aggregate->agglevelsup > 0 || aggregate->aggdistinct != NIL || aggregate->aggorder != NIL ||
@@ -56,8 +59,15 @@ IsHistoryAggregate(const Aggref *aggregate)
 	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate->aggfnoid));
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	fmgr_info(((Form_pg_aggregate) GETSTRUCT(tuple))->aggtransfn, &transition);
+	/* a user's own aggregate may begin with a history, or end with the state */
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	(void) SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval, &from_nothing);
+	fmgr_info(form->aggtransfn, &transition);
+	if (OidIsValid(form->aggfinalfn))
+		fmgr_info(form->aggfinalfn, &final);
 	ReleaseSysCache(tuple);
+	if (!from_nothing || final.fn_addr != purchase_history_agg_finalfn)
+		return false;
 	return transition.fn_addr == purchase_history_agg_transfn_date ||
 		   transition.fn_addr == purchase_history_agg_transfn_timestamp ||
 		   transition.fn_addr == purchase_history_agg_transfn_timestamptz;
@@ -164,7 +174,7 @@ OfferHistoryAggregate(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *in
 	path->path.parent = output;
 	path->path.pathtarget = output->reltarget;
 	path->path.rows = ((Path *) linitial(output->pathlist))->rows;
-	path->path.startup_cost = rows->total_cost + 2 * cpu_operator_cost * rows->rows;
+	path->path.startup_cost = rows->total_cost + cpu_operator_cost * rows->rows;
 	path->path.total_cost =
 		path->path.startup_cost + output->reltarget->cost.startup +
 		(cpu_tuple_cost + output->reltarget->cost.per_tuple) * path->path.rows;
@@ -271,15 +281,19 @@ TakeRows(HistoryAggregateState *state)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
+		/* what the plan below allocates has to outlive ours */
+		MemoryContextSwitchTo(caller);
 		row = ExecProcNode(input);
 		if (TupIsNull(row))
 			break;
 		slot_getallattrs(row);
+		MemoryContextSwitchTo(state->context);
 		if (unlikely(row->tts_isnull[0]))
 			AddToNobody(&state->nobody, row);
 		else
 			state->known.rows.pub.receiveSlot(row, &state->known.rows.pub);
 	}
+	MemoryContextSwitchTo(state->context);
 	state->memory = state->spilled = 0;
 	FinishPurchases(state, &state->known);
 	FinishPurchases(state, &state->nobody);
