@@ -23,7 +23,7 @@ GRANT SELECT ON pg_catalog.pg_dist_partition TO public;
 CREATE FUNCTION pg_catalog.column_to_column_name(table_name regclass, column_var_text text) RETURNS text LANGUAGE sql STABLE STRICT
 	RETURN (SELECT attname FROM pg_attribute WHERE attrelid = table_name AND attnum = substring(column_var_text FROM ':varattno (\d+)')::int);
 });
-$node->append_conf('postgresql.conf', "session_preload_libraries = auto_explain\nauto_explain.log_nested_statements = on\nauto_explain.log_format = json\nauto_explain.log_verbose = on\n");
+$node->append_conf('postgresql.conf', "session_preload_libraries = auto_explain\nauto_explain.log_nested_statements = on\n");
 $node->append_conf("postgresql.conf", "crm_profile.enable_history_aggregate = off\n");
 $node->start;
 
@@ -175,7 +175,7 @@ for my $layout (@layouts)
 	$node->safe_psql('postgres', 'ALTER DATABASE shop SET auto_explain.log_min_duration = 0');
 	my ($status, $out, $err) = $node->psql('shop', q{SELECT customers_written, customers_removed FROM crm_profile.refresh('shop')});
 	is($out, '0|0', "$name: a refresh finds nothing that differs");
-	for my $reader ([ 'the owner', $here, '' ], [ 'a reader under a policy', $here_read, 'SET ROLE clerk;' ])
+	for my $reader ([ 'the owner', $here, '' ], $distributed ? [ 'a reader under a policy', $here_read, 'SET ROLE clerk;' ] : ())
 	{
 		my $there = answers_of_shop($node, 'shop', before => $reader->[2]);
 		is($there->{$_}, $reader->[1]->{$_}, "$name, $reader->[0]: $_") for sort keys %{ $reader->[1] };
@@ -192,14 +192,13 @@ sub mixed_statements
 {
 	my ($log) = @_;
 	my %mixed;
-	while ($log =~ /plan:\n(\t\{.*?\n\t\})/gs)
+	while ($log =~ /plan:\n\tQuery Text: (.*?)\n(?=\S)/gs)
 	{
 		my $plan = $1;
-		my ($query) = $plan =~ /"Query Text": (".*?[^\\]")/;
 		my %read;
-		$read{"$2.$1"}++ while $plan =~ /"Relation Name": "([^"]+)",\s+"Schema": "([^"]+)"/g;
-		my @elsewhere = grep { /^public\.(\w+)$/ && exists $columns{$1} } keys %read;
-		$mixed{ join(' ', sort keys %read) . ": $query\n" } = 1 if @elsewhere > 0 && keys %read > @elsewhere || @elsewhere > 1;
+		$read{$1}++ while $plan =~ /(?:Seq|Sample|Index|Index Only|Bitmap Heap) Scan (?:Backward )?(?:using \S+ )?on (\S+)/g;
+		my @elsewhere = grep { exists $columns{$_} } keys %read;
+		$mixed{ join(' ', sort keys %read) . ': ' . substr($plan, 0, 300) . "\n" } = 1 if @elsewhere > 0 && keys %read > 1;
 	}
 	return sort keys %mixed;
 }

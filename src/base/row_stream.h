@@ -26,7 +26,8 @@ typedef void (*RowStreamStart)(FunctionCallInfo fcinfo, RowStream *rows);
 
 /*
  * Changes a call so that it returns no more than the query takes: these columns of the relation,
- * offset as pull_varattnos() has them, of rows that satisfy these clauses.  They are checked anyway.
+ * offset as pull_varattnos() has them, of rows that satisfy these clauses.  They are checked
+ * anyway.
  */
 typedef void (*RowStreamNarrow)(FuncExpr *call, Index relid, Bitmapset *columns, List *clauses);
 

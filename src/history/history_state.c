@@ -341,8 +341,8 @@ purchase_history_agg_transfn_timestamp(PG_FUNCTION_ARGS)
 }
 
 /*
- * The day of a time depends on the session's time zone, and a session that another server has opened
- * to have an aggregate computed does not have that of the user: an error, not other days.
+ * The day of a time depends on the session's time zone, and a session that another server has
+ * opened to have an aggregate computed does not have that of the user: an error, not other days.
  */
 void
 RefuseForeignSession(void)

@@ -130,9 +130,9 @@ PlanHistoryAggregate(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List 
 	scan->scan.plan.qual = (List *) copyObject(root->parse->havingQual);
 	scan->flags = path->flags;
 	scan->custom_plans = custom_plans;
-	scan->custom_scan_tlist = list_make2(
-		makeTargetEntry(copyObject(linitial(path->custom_private)), 1, NULL, false),
-		makeTargetEntry(copyObject(lsecond(path->custom_private)), 2, NULL, false));
+	scan->custom_scan_tlist =
+		list_make2(makeTargetEntry(copyObject(linitial(path->custom_private)), 1, NULL, false),
+				   makeTargetEntry(copyObject(lsecond(path->custom_private)), 2, NULL, false));
 	scan->methods = &HistoryAggregateMethods;
 	return &scan->scan.plan;
 }
@@ -175,9 +175,8 @@ OfferHistoryAggregate(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *in
 	path->path.pathtarget = output->reltarget;
 	path->path.rows = ((Path *) linitial(output->pathlist))->rows;
 	path->path.startup_cost = rows->total_cost + cpu_operator_cost * rows->rows;
-	path->path.total_cost =
-		path->path.startup_cost + output->reltarget->cost.startup +
-		(cpu_tuple_cost + output->reltarget->cost.per_tuple) * path->path.rows;
+	path->path.total_cost = path->path.startup_cost + output->reltarget->cost.startup +
+							(cpu_tuple_cost + output->reltarget->cost.per_tuple) * path->path.rows;
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	path->custom_paths = list_make1(rows);
 	path->custom_private = list_make2(shape.key, shape.history);
@@ -253,8 +252,7 @@ AddToNobody(Purchases *nobody, TupleTableSlot *row)
 {
 	if (nobody->query == NULL)
 		nobody->slot = MakeSingleTupleTableSlot(
-			StartPurchases(nobody, INT4OID, InvalidOid, row->tts_tupleDescriptor),
-			&TTSOpsVirtual);
+			StartPurchases(nobody, INT4OID, InvalidOid, row->tts_tupleDescriptor), &TTSOpsVirtual);
 	ExecClearTuple(nobody->slot);
 	for (int i = 0; i < row->tts_tupleDescriptor->natts; i++)
 	{

@@ -31,11 +31,11 @@ typedef struct OrderTask
 	 */
 	bool lenient;
 	bool every_customer; /* PER_DAY: those without a purchase, too, if they have rows */
-	DateADT after;      /* PER_CUSTOMER: the last day before the period, */
-	DateADT as_of;      /* and the last one of it */
-	Size memory;        /* for the purchases of a process */
-	uint64 seed;        /* of hashes of the key */
-	Oid order_operator; /* PER_DAY: "less than" of the order of customers; invalid: in no order */
+	DateADT after;       /* PER_CUSTOMER: the last day before the period, */
+	DateADT as_of;       /* and the last one of it */
+	Size memory;         /* for the purchases of a process */
+	uint64 seed;         /* of hashes of the key */
+	Oid order_operator;  /* PER_DAY: "less than" of the order of customers; invalid: in no order */
 	Oid order_collation;
 } OrderTask;
 

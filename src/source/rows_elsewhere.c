@@ -1,8 +1,8 @@
 /*
  * rows_elsewhere.c: the rows of a table that is on other machines, as a function.
  *
- * Citus plans a query as a whole once it reads one distributed table, and refuses or slows down much
- * of what is possible with local tables.  A function it does not look into.  So the views of a
+ * Citus plans a query as a whole once it reads one distributed table, and refuses or slows down
+ * much of what is possible with local tables.  A function it does not look into.  So the views of a
  * source read such tables through this one: it runs a query of its own, with the rights of whoever
  * reads, for the columns and the rows that are wanted.
  */
@@ -171,12 +171,11 @@ MapColumns(Elsewhere *rows, TupleDesc wanted)
 			if (strcmp(NameStr(TupleDescAttr(found, j)->attname), NameStr(column->attname)) == 0)
 			{
 				if (TupleDescAttr(found, j)->atttypid != column->atttypid)
-					ereport(ERROR,
-							(errcode(ERRCODE_DATATYPE_MISMATCH),
-							 errmsg("column \"%s\" of the query has type %s, not %s",
-									NameStr(column->attname),
-									format_type_be(TupleDescAttr(found, j)->atttypid),
-									format_type_be(column->atttypid))));
+					ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+									errmsg("column \"%s\" of the query has type %s, not %s",
+										   NameStr(column->attname),
+										   format_type_be(TupleDescAttr(found, j)->atttypid),
+										   format_type_be(column->atttypid))));
 				rows->column[i] = j;
 			}
 	}
@@ -195,8 +194,8 @@ NextRow(void *state, Datum *values, bool *nulls)
 			return false;
 		tuplestore_clear(rows->batch);
 		receiver = CreateDestReceiver(DestTuplestore);
-		SetTuplestoreDestReceiverParams(receiver, rows->batch,
-										GetMemoryChunkContext(rows->slot), false, NULL, NULL);
+		SetTuplestoreDestReceiverParams(receiver, rows->batch, GetMemoryChunkContext(rows->slot),
+										false, NULL, NULL);
 		rows->done = PortalRunFetch(rows->portal, FETCH_FORWARD, BATCH, receiver) < BATCH;
 		receiver->rDestroy(receiver);
 		if (!tuplestore_gettupleslot(rows->batch, true, false, rows->slot))
@@ -240,8 +239,8 @@ StartRowsElsewhere(FunctionCallInfo fcinfo, RowStream *stream)
 	MapColumns(rows, wanted);
 	ReleaseTupleDesc(wanted);
 	rows->batch = tuplestore_begin_heap(false, false, work_mem);
-	rows->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(rows->portal->tupDesc),
-										  &TTSOpsMinimalTuple);
+	rows->slot =
+		MakeSingleTupleTableSlot(CreateTupleDescCopy(rows->portal->tupDesc), &TTSOpsMinimalTuple);
 	stream->state = rows;
 	stream->next = NextRow;
 	stream->end = End;
