@@ -19,7 +19,7 @@ CREATE TABLE crm_profile.scheme ( -- segment schemes, each a complete set of rul
 );
 
 CREATE TABLE crm_profile.scheme_rule ( -- the rules of the schemes: a customer gets the segment of the first rule, by position, that matches the three scores
-	scheme text CONSTRAINT scheme_rule_scheme_fkey REFERENCES crm_profile.scheme ON UPDATE CASCADE ON DELETE CASCADE, -- name of the scheme that the rule belongs to
+	scheme text, -- name of the scheme that the rule belongs to
 	position integer -- order of the rules within the scheme, from 1; if left out, the rule is put last
 		CONSTRAINT scheme_rule_position_from_1 CHECK (position >= 1),
 	segment text NOT NULL -- name of the segment; several rules may share it
@@ -64,6 +64,37 @@ CREATE FUNCTION crm_profile_internal.checked_expression(expression text) RETURNS
 CREATE FUNCTION crm_profile_internal.present_words(query text) RETURNS integer
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- how many words of its string constants are, as a date or time, the present: now, today, tomorrow, yesterday. Fewer once it is stored: they have become the day on which that was done
 
+-- A foreign key in other words: pg_restore with several jobs may load the rules before their schemes, and cannot be told
+-- to wait.  What pg_dump writes has these checks turned off.
+CREATE FUNCTION crm_profile_internal.scheme_of_rule() RETURNS trigger
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF NOT current_setting('check_function_bodies')::boolean THEN
+		RETURN NEW;
+	END IF;
+	PERFORM FROM crm_profile.scheme s WHERE s.name = NEW.scheme;
+	IF NOT FOUND THEN
+		RAISE foreign_key_violation USING MESSAGE = format('there is no scheme "%s"', NEW.scheme), HINT = format('First: INSERT INTO crm_profile.scheme (name) VALUES (%L)', NEW.scheme);
+	END IF;
+	RETURN NEW;
+END $$; -- a rule belongs to a scheme
+CREATE FUNCTION crm_profile_internal.rules_of_scheme() RETURNS trigger
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF TG_OP = 'DELETE' THEN
+		DELETE FROM crm_profile.scheme_rule r WHERE r.scheme = OLD.name;
+	ELSIF NEW.name <> OLD.name THEN
+		UPDATE crm_profile.scheme_rule r SET scheme = NEW.name WHERE r.scheme = OLD.name;
+	END IF;
+	RETURN NULL;
+END $$; -- rules go with their scheme
+
+CREATE TRIGGER scheme_of_rule AFTER INSERT OR UPDATE OF scheme ON crm_profile.scheme_rule
+	FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.scheme_of_rule();
+CREATE TRIGGER rules_of_scheme AFTER UPDATE OF name OR DELETE ON crm_profile.scheme
+	FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.rules_of_scheme();
+COMMENT ON TRIGGER scheme_of_rule ON crm_profile.scheme_rule IS 'refuses rules of a scheme that does not exist';
+COMMENT ON TRIGGER rules_of_scheme ON crm_profile.scheme IS 'renames or deletes the rules with their scheme';
 CREATE TRIGGER guard_schemes BEFORE INSERT OR UPDATE OR DELETE ON crm_profile.scheme
 	FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.guard_schemes('name');
 CREATE TRIGGER guard_schemes_truncate BEFORE TRUNCATE ON crm_profile.scheme

@@ -62,7 +62,62 @@ CREATE FUNCTION crm_profile_internal.attribute_relevance_record_finalfn(state in
 -- @again arguments="customer record, is_target boolean, ignored text[]"
 --	comment="how well each column of the record except the ignored ones tells targets from others, the highest information value first; unnest() gives a row per attribute"
 -- @again arguments="customer record, is_target boolean, ignored text[], options jsonb"
---	comment="the same with bins that are given (options of the first row): special values with bins of their own, breaks of ranges or groups of words"
+--	comment="the same with bins that are given (options of the first row): special values with bins of their own, breaks of ranges or groups of words; known_by: the day, or the column with the day, by which all attributes should be known"
+
+---------------------------------------------------------------- relevance for values
+
+CREATE TYPE crm_profile.value_relevance_bin AS ( -- one bin of an attribute: its rows, with the mean and the median of their values
+	bin text, -- the values of the attribute in the bin, in words
+	rows bigint, -- rows of the bin
+	mean double precision, -- mean of their values
+	median double precision -- median of their values
+);
+
+CREATE TYPE crm_profile.value_relevance AS ( -- how well an attribute tells high values from low ones: statistics over its bins, and a verdict in words
+	attribute text, -- name of the column; NULL for a single attribute
+	verdict text, -- the answer in words: useless, not proven, weak, medium, strong, very strong, suspicious or unknown
+	variance_explained double precision, -- share of the variance of the values that is between the bins, less the part expected by chance
+	rank_variance_explained double precision, -- the same of the ranks of the values; the verdict goes by it
+	rank_correlation double precision, -- of numbers and days: correlation of ranks (Spearman); NULL for words and sets
+	kruskal_wallis double precision, -- H of the bins, corrected for ties
+	degrees_of_freedom integer, -- number of bins less one
+	p_value double precision, -- p-value of kruskal_wallis
+	adjusted_p_value double precision, -- p-value corrected for the search for good bins, and over the attributes of a record
+	missing_rate double precision, -- share of rows without a value of the attribute
+	rows bigint, -- rows with a value
+	mean double precision, -- mean of all values
+	rows_without_value bigint, -- rows left out because their value was NULL
+	bins crm_profile.value_relevance_bin[] -- the bins of the attribute
+);
+
+CREATE FUNCTION crm_profile_internal.value_relevance_finalfn(state internal) RETURNS crm_profile.value_relevance
+	AS 'MODULE_PATHNAME', 'attribute_relevance_finalfn' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate final function
+CREATE FUNCTION crm_profile_internal.value_relevance_record_finalfn(state internal) RETURNS crm_profile.value_relevance[]
+	AS 'MODULE_PATHNAME', 'attribute_relevance_record_finalfn' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
+
+-- @aggregate name=attribute_relevance support=value_relevance more="COMBINEFUNC = crm_profile_internal.attribute_relevance_combine, SERIALFUNC = crm_profile_internal.attribute_relevance_serialize, DESERIALFUNC = crm_profile_internal.attribute_relevance_deserialize," arguments="attribute text, value double precision"
+--	comment="how well a text attribute tells high values from low ones; missing values have a bin of their own, rows with a NULL value are only counted, no rows give NULL"
+-- @again arguments="attribute numeric, value double precision"
+--	comment="how well a number tells high values from low ones; missing values have a bin of their own, rows with a NULL value are only counted, no rows give NULL"
+-- @again arguments="attribute double precision, value double precision"
+--	comment="how well a number tells high values from low ones; missing values have a bin of their own, rows with a NULL value are only counted, no rows give NULL"
+-- @again arguments="attribute boolean, value double precision"
+--	comment="how well a boolean tells high values from low ones; missing values have a bin of their own, rows with a NULL value are only counted, no rows give NULL"
+-- @again arguments="attribute date, value double precision"
+--	comment="how well a date tells high values from low ones; missing values have a bin of their own, rows with a NULL value are only counted, no rows give NULL"
+-- @again arguments="attribute timestamp, value double precision"
+--	comment="how well the day of a time stamp tells high values from low ones; missing values have a bin of their own, rows with a NULL value are only counted, no rows give NULL"
+-- @again arguments="attribute anyenum, value double precision"
+--	comment="how well an enumeration tells high values from low ones; missing values have a bin of their own, rows with a NULL value are only counted, no rows give NULL"
+-- @again arguments="attribute anyarray, value double precision"
+--	comment="how well the members of an array, taken as a set, tell high values from low ones; missing values have a bin of their own, rows with a NULL value are only counted, no rows give NULL"
+
+-- @aggregate name=attribute_relevance support=value_relevance_record space=1048576 volatility=STABLE cost=10 more="COMBINEFUNC = crm_profile_internal.attribute_relevance_combine, SERIALFUNC = crm_profile_internal.attribute_relevance_serialize, DESERIALFUNC = crm_profile_internal.attribute_relevance_deserialize," arguments="customer record, value double precision"
+--	comment="how well each column of the record tells high values from low ones, the highest rank_variance_explained first; unnest() gives a row per attribute"
+-- @again arguments="customer record, value double precision, ignored text[]"
+--	comment="how well each column of the record except the ignored ones tells high values from low ones, the highest rank_variance_explained first; unnest() gives a row per attribute"
+-- @again arguments="customer record, value double precision, ignored text[], options jsonb"
+--	comment="the same with bins that are given (options of the first row): special values with bins of their own, breaks of ranges or groups of words; known_by: the day, or the column with the day, by which all attributes should be known"
 
 ---------------------------------------------------------------- more than chance
 

@@ -894,6 +894,20 @@ BEGIN
 	END IF;
 END $$; -- drops a view of a source that is no longer needed
 
+CREATE FUNCTION crm_profile_internal.source_drop_table(src crm_profile.source_definition, "table" text) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+BEGIN
+	IF to_regclass(format('%I.%I', src.name, "table")) IS NULL THEN
+		RETURN;
+	END IF;
+	-- a subscriber of logical replication hears of rows, not of tables: one that kept these rows would refuse those of
+	-- another table of this name
+	IF current_setting('wal_level') = 'logical' THEN
+		EXECUTE format('DELETE FROM %I.%I', src.name, "table");
+	END IF;
+	EXECUTE format('DROP TABLE %I.%I', src.name, "table");
+END $$; -- drops a table of a source that is no longer needed, if it is there
+
 CREATE FUNCTION crm_profile_internal.source_admit(src crm_profile.source_definition, relation text, other text DEFAULT NULL) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -1009,8 +1023,8 @@ BEGIN
 			WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped), src.name);
 	END IF;
 	PERFORM crm_profile_internal.source_view(src, 'customer_profile', 'every customer: purchases, scores, segment, lifecycle, value tier and predictions', 'crm_profile.customer_profile_row', query);
-	IF NOT src.materialize AND stored IS NOT NULL THEN
-		EXECUTE format('DROP TABLE %I.stored_profile', src.name);
+	IF NOT src.materialize THEN
+		PERFORM crm_profile_internal.source_drop_table(src, 'stored_profile');
 	END IF;
 	EXECUTE format('CREATE OR REPLACE FUNCTION %I.profile_as_of(as_of date) RETURNS SETOF %1$I.customer_profile LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC %s; END',
 		src.name, crm_profile_internal.source_profile_query(src, 'profile_as_of.as_of'));
@@ -1034,20 +1048,24 @@ END $$; -- creates or replaces the view prospect_model of a source, or drops it 
 
 CREATE FUNCTION crm_profile_internal.source_build_effects(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	is_new CONSTANT boolean := to_regclass(format('%I.customer_effect', src.name)) IS NULL;
 BEGIN
-	IF is_new THEN
+	-- every source has the table from the beginning: a refresh that made or dropped it would stop subscribers of logical
+	-- replication
+	IF to_regclass(format('%I.customer_effect', src.name)) IS NULL THEN
 		EXECUTE format('CREATE TABLE %I.customer_effect (customer %s%s PRIMARY KEY, buying double precision NOT NULL, leaving double precision NOT NULL)', src.name, src.key_type,
 			crm_profile_internal.key_collation(src.customers::regclass, src.customer_key));
 		EXECUTE format('COMMENT ON TABLE %I.customer_effect IS ''what the attributes of every customer with orders did to the model of repeat purchase at the last refresh''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %I.customer_effect.customer IS ''key of the customer, as in the customer table''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %I.customer_effect.buying IS ''added to the log of the rate of buying''', src.name);
 		EXECUTE format('COMMENT ON COLUMN %I.customer_effect.leaving IS ''added to the log of the rate of leaving''', src.name);
-		PERFORM crm_profile_internal.source_share_rights(src, 'model_in_use', 'customer_effect');
 	END IF;
 	PERFORM crm_profile_internal.source_admit(src, 'customer_effect');
-END $$; -- creates the table customer_effect of a source whose model goes by attributes; who may read model_in_use may read it
+	IF src.by_attributes THEN
+		PERFORM crm_profile_internal.source_share_rights(src, 'model_in_use', 'customer_effect');
+	ELSE
+		EXECUTE format('DELETE FROM %I.customer_effect', src.name);
+	END IF;
+END $$; -- the table customer_effect of a source, empty unless the model goes by attributes; then who may read model_in_use may read it
 
 CREATE FUNCTION crm_profile_internal.source_build_attributes(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -1080,9 +1098,7 @@ DECLARE
 	rfm CONSTANT text := crm_profile_internal.source_model_in_use(src, 'rfm');
 BEGIN
 	PERFORM crm_profile_internal.source_build_prospect_model(src);
-	IF src.by_attributes THEN
-		PERFORM crm_profile_internal.source_build_effects(src);
-	END IF;
+	PERFORM crm_profile_internal.source_build_effects(src);
 	PERFORM crm_profile_internal.source_build_profile(src);
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary_details', 'the segments in the order of the scheme, and a row for customers without a score, with all figures', 'crm_profile_internal.segment_summary_details_row',
 		format('SELECT s.* FROM crm_profile_internal.segment_summary_details(%2$L, %3$s, ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
@@ -1151,9 +1167,6 @@ BEGIN
 	-- nothing reads these any more
 	IF crm_profile_internal.source_correction(src, 'merge_customers') IS NULL THEN
 		PERFORM crm_profile_internal.source_drop_view(src, 'customer_identity');
-	END IF;
-	IF src.by_attributes IS NOT TRUE AND to_regclass(format('%I.customer_effect', src.name)) IS NOT NULL THEN
-		EXECUTE format('DROP TABLE %I.customer_effect', src.name);
 	END IF;
 END $$; -- creates the views and functions of a source, or replaces them; rights and dependent objects are kept
 

@@ -55,7 +55,18 @@ CREATE FUNCTION crm_profile_internal.persona_counts_query(label text, attributes
 		label, attributes, names, people, sample, key);
 COMMENT ON FUNCTION crm_profile_internal.persona_counts_query IS 'the query that counts people (a FROM and WHERE clause) by label and attributes; fifths are those of sample, of which some 20 000 at most are taken by their keys';
 
-CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[])
+CREATE FUNCTION crm_profile_internal.is_whole(type regtype) RETURNS boolean
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype); -- whether it is a type of whole numbers
+
+CREATE FUNCTION crm_profile_internal.whole_range(value text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN (SELECT CASE WHEN e.ends IS NULL THEN value WHEN e.ends[1] IS NULL THEN format('up to %s', coalesce(e.ends[2], e.ends[3])::numeric - 1)
+			WHEN e.ends[1]::numeric = e.ends[2]::numeric - 1 THEN (e.ends[1]::numeric)::text ELSE format('%s to %s', e.ends[1]::numeric, e.ends[2]::numeric - 1) END
+		FROM (SELECT regexp_match(value, '^(?:(.+) to below (.+)|below (.+))$') AS ends) e);
+COMMENT ON FUNCTION crm_profile_internal.whole_range IS 'a range of whole numbers that ends below one, by its last number';
+
+CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[], whole text[])
 	RETURNS SETOF crm_profile_internal.segment_persona_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
 	BEGIN ATOMIC
@@ -66,11 +77,11 @@ CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segmen
 			-- Benjamini and Hochberg: of the cells shown at most one in twenty is due to chance
 			ranked AS (SELECT t.*, t.p <= 0.05 * count(*) OVER (ORDER BY t.p) / count(*) OVER () AS stands FROM tested t),
 			judged AS (SELECT r.*, max(r.p) FILTER (WHERE r.stands) OVER () AS worst FROM ranked r)
-		SELECT x.segment, x.attribute, x.value, x.customers, x.customers / x.members::double precision, x.everywhere / x.everybody::double precision, x.customers / x.expected
+		SELECT x.segment, x.attribute, CASE WHEN x.attribute = ANY (whole) THEN crm_profile_internal.whole_range(x.value) ELSE x.value END, x.customers, x.customers / x.members::double precision, x.everywhere / x.everybody::double precision, x.customers / x.expected
 		FROM judged x LEFT JOIN crm_profile.segments(segments) s ON s.segment = x.segment
 		WHERE x.p <= x.worst AND x.customers > x.expected
 		ORDER BY s.position, (x.customers - x.expected) / sqrt(x.expected) DESC, x.attribute, x.value;
-	END; -- rows of the view segment_persona: attribute values more frequent in a segment than elsewhere, at a false discovery rate of 5 % over all cells, most characteristic first
+	END; -- rows of the view segment_persona: attribute values more frequent in a segment than elsewhere, at a false discovery rate of 5 % over all cells, most characteristic first; whole: the attributes that are whole numbers
 
 CREATE FUNCTION crm_profile_internal.source_labelled(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -88,16 +99,22 @@ CREATE FUNCTION crm_profile_internal.source_persona_query(src crm_profile.source
 DECLARE
 	attribute record;
 	names text[];
+	whole text[] := '{}';
 	attributes text;
+	base regtype;
 BEGIN
 	FOR attribute IN SELECT a.name, format('q.%I', a.name) AS value
 			FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a ORDER BY a.place LOOP
 		names := names || attribute.name;
-		attributes := concat_ws(', ', attributes, CASE WHEN crm_profile_internal.base_type(crm_profile_internal.source_type_of(attribute.value, format('(%s) q', src.customer_query), 'pg_catalog, pg_temp')) = 'timestamptz'::regtype
+		base := crm_profile_internal.base_type(crm_profile_internal.source_type_of(attribute.value, format('(%s) q', src.customer_query), 'pg_catalog, pg_temp'));
+		IF crm_profile_internal.is_whole(base) THEN
+			whole := whole || attribute.name;
+		END IF;
+		attributes := concat_ws(', ', attributes, CASE WHEN base = 'timestamptz'::regtype
 			THEN format('%s AT TIME ZONE %L', attribute.value, src.time_zone) ELSE attribute.value END);
 	END LOOP;
-	RETURN format('SELECT s.* FROM crm_profile_internal.segment_persona(%s, (%s)) s', crm_profile_internal.source_model_in_use(src, 'segments'),
-		crm_profile_internal.persona_counts_query('coalesce(f.segment, ''(unscored)'')', attributes, names, crm_profile_internal.source_labelled(src), format('(%s) q WHERE q.customer IS NOT NULL', src.customer_query), 'q.customer::text'));
+	RETURN format('SELECT s.* FROM crm_profile_internal.segment_persona(%s, (%s), %L) s', crm_profile_internal.source_model_in_use(src, 'segments'),
+		crm_profile_internal.persona_counts_query('coalesce(f.segment, ''(unscored)'')', attributes, names, crm_profile_internal.source_labelled(src), format('(%s) q WHERE q.customer IS NOT NULL', src.customer_query), 'q.customer::text'), whole);
 END $$; -- the query behind segment_persona
 
 CREATE FUNCTION crm_profile_internal.source_build_persona(src crm_profile.source_definition) RETURNS void
@@ -131,7 +148,7 @@ CREATE TYPE crm_profile_internal.where_to_find_row AS ( -- a row of the view whe
 	concentration double precision -- share_of_kind / the same share of all customers
 );
 
-CREATE FUNCTION crm_profile_internal.where_to_find(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[]) RETURNS SETOF crm_profile_internal.where_to_find_row
+CREATE FUNCTION crm_profile_internal.where_to_find(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[], whole text[]) RETURNS SETOF crm_profile_internal.where_to_find_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
 	BEGIN ATOMIC
 		-- groups are called segment, unit separator, tier; prospects have neither
@@ -146,7 +163,7 @@ CREATE FUNCTION crm_profile_internal.where_to_find(segments crm_profile.segment_
 			tested AS (SELECT c.*, crm_profile_internal.excess_p_value(c.customers::bigint, c.members::bigint, c.everywhere::bigint, c.everybody::bigint) AS p FROM cell c WHERE c.expected >= 5),
 			ranked AS (SELECT t.*, t.p <= 0.05 * count(*) OVER (ORDER BY t.p) / count(*) OVER () AS stands FROM tested t),
 			judged AS (SELECT r.*, max(r.p) FILTER (WHERE r.stands) OVER () AS worst FROM ranked r)
-		SELECT x.kind, x.name, x.attribute, x.value, x.there::bigint, (x.there * x.customers / x.everywhere)::double precision, (x.there / x.known)::double precision,
+		SELECT x.kind, x.name, x.attribute, CASE WHEN x.attribute = ANY (whole) THEN crm_profile_internal.whole_range(x.value) ELSE x.value END, x.there::bigint, (x.there * x.customers / x.everywhere)::double precision, (x.there / x.known)::double precision,
 			(x.customers / x.members)::double precision, x.customers / x.expected
 		FROM judged x LEFT JOIN crm_profile.segments(segments) s ON x.kind = 'segment' AND s.segment = x.name
 		WHERE x.p <= x.worst AND x.customers > x.expected AND x.there >= 5
@@ -157,19 +174,22 @@ CREATE FUNCTION crm_profile_internal.source_where_query(src crm_profile.source_d
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	names text[];
+	whole text[];
 	kept text;
 	"values" text;
 BEGIN
 	-- in both tables the types need only be of one class
 	SELECT array_agg(a.name ORDER BY a.place), string_agg(format('u.a%s', a.place), ', ' ORDER BY a.place),
 			string_agg(format('(q.%I%s)::%s AS a%s', a.name, CASE crm_profile_internal.base_type(t.type) WHEN 'timestamptz'::regtype THEN format(' AT TIME ZONE %L', src.time_zone) END,
-				CASE crm_profile_internal.source_attribute_class(t.type) WHEN 'number' THEN 'float8' WHEN 'date' THEN 'date' WHEN 'boolean' THEN 'boolean' WHEN 'set' THEN 'text[]' ELSE 'text' END, a.place), ', ' ORDER BY a.place)
-		INTO names, kept, "values"
+				CASE crm_profile_internal.source_attribute_class(t.type) WHEN 'number' THEN 'float8' WHEN 'date' THEN 'date' WHEN 'boolean' THEN 'boolean' WHEN 'set' THEN 'text[]' ELSE 'text' END, a.place), ', ' ORDER BY a.place),
+			coalesce(array_agg(a.name ORDER BY a.place) FILTER (WHERE crm_profile_internal.is_whole(t.type) AND crm_profile_internal.is_whole(p.type)), '{}')
+		INTO names, kept, "values", whole
 		FROM crm_profile_internal.source_attributes(src.attributes, crm_profile_internal.source_columns(to_regclass(src.customers))) a,
-			LATERAL (SELECT crm_profile_internal.source_type_of('q.' || quote_ident(a.name), format('(%s) q', src.customer_query), 'pg_catalog, pg_temp')::oid AS type) t;
-	RETURN format('SELECT w.* FROM crm_profile_internal.where_to_find(%s, (%s)) w', crm_profile_internal.source_model_in_use(src, 'segments'), crm_profile_internal.persona_counts_query('u.label', kept, names,
+			LATERAL (SELECT crm_profile_internal.base_type(crm_profile_internal.source_type_of('q.' || quote_ident(a.name), format('(%s) q', src.customer_query), 'pg_catalog, pg_temp')::oid) AS type) t,
+			LATERAL (SELECT crm_profile_internal.base_type(crm_profile_internal.source_type_of('q.' || quote_ident(a.name), crm_profile_internal.source_prospects(src), 'pg_catalog, pg_temp')::oid) AS type) p;
+	RETURN format('SELECT w.* FROM crm_profile_internal.where_to_find(%s, (%s), %L) w', crm_profile_internal.source_model_in_use(src, 'segments'), crm_profile_internal.persona_counts_query('u.label', kept, names,
 		format('(SELECT coalesce(f.segment, ''(unscored)'') || chr(31) || coalesce(f.value_tier, '''') AS label, %s FROM %s UNION ALL SELECT chr(31), %1$s FROM %3$s) u', "values", crm_profile_internal.source_labelled(src), crm_profile_internal.source_prospects(src)),
-		format('(SELECT q.customer::text AS key, %s FROM (%s) q WHERE q.customer IS NOT NULL UNION ALL SELECT q.prospect::text, %1$s FROM %3$s) u WHERE true', "values", src.customer_query, crm_profile_internal.source_prospects(src)), 'u.key'));
+		format('(SELECT q.customer::text AS key, %s FROM (%s) q WHERE q.customer IS NOT NULL UNION ALL SELECT q.prospect::text, %1$s FROM %3$s) u WHERE true', "values", src.customer_query, crm_profile_internal.source_prospects(src)), 'u.key'), whole);
 END $$; -- the query behind where_to_find
 
 ---------------------------------------------------------------- the segments as cards
@@ -224,8 +244,10 @@ END $$; -- a range of an attribute (low to below high, NULL for no end) as a phr
 CREATE FUNCTION crm_profile_internal.card_ranges("values" text[], customers bigint[], class text, OUT low text, OUT high text)
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	BEGIN ATOMIC
-		WITH part AS (SELECT NULLIF(p.ends[1], '') AS low, NULLIF(coalesce(p.ends[2], p.ends[3]), '') AS high, u.n
-				FROM ROWS FROM (unnest("values"), unnest(customers)) u(value, n), LATERAL (SELECT regexp_match(u.value, '^(?:(.+?) (?:to below (.+)|and more)|below (.+))$') AS ends) p),
+		-- whole numbers end with one, all others below one
+		WITH part AS (SELECT NULLIF(coalesce(p.ends[1], w.ends[2], w.ends[4]), '') AS low, NULLIF(coalesce(p.ends[2], p.ends[3], (coalesce(w.ends[1], w.ends[3], w.ends[4])::numeric + 1)::text), '') AS high, u.n
+				FROM ROWS FROM (unnest("values"), unnest(customers)) u(value, n), LATERAL (SELECT regexp_match(u.value, '^(?:(.+?) (?:to below (.+)|and more)|below (.+))$') AS ends) p,
+					LATERAL (SELECT CASE WHEN class = 'number' AND p.ends IS NULL THEN regexp_match(u.value, '^(?:up to (.+)|(.+) to (.+)|(-?\d+))$') END AS ends) w),
 			ordered AS (SELECT r.*, row_number() OVER o AS place, r.low IS NULL OR r.low IS DISTINCT FROM lag(r.high) OVER o AS begins FROM part r
 				WINDOW o AS (ORDER BY CASE WHEN class = 'number' THEN r.low::numeric END NULLS FIRST, r.low COLLATE "C" NULLS FIRST)),
 			run AS (SELECT o.*, count(*) FILTER (WHERE o.begins) OVER (ORDER BY o.place) AS run FROM ordered o)
@@ -268,7 +290,12 @@ CREATE FUNCTION crm_profile_internal.source_people(source text) RETURNS text
 			source, crm_profile_internal.same_key((SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = format('%I.customer_profile', source)::regclass AND k.attname = 'customer'), 'a.customer', 'p.customer')) END;
 COMMENT ON FUNCTION crm_profile_internal.source_people IS 'FROM item: every customer with figures and attributes, from the views of a source; where names are the same, the figure';
 
-CREATE FUNCTION crm_profile_internal.segment_figures(people text, attributes text[], numbers text[],
+CREATE FUNCTION crm_profile_internal.finite_double(value text, whole boolean) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	-- whole numbers would be compared as numeric
+	RETURN format(CASE WHEN whole THEN '%1$s::float8' ELSE 'CASE WHEN %1$s BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308 THEN %1$s::float8 END' END, value); -- SQL: a number as double precision; NULL for NaN and for what is beyond
+
+CREATE FUNCTION crm_profile_internal.segment_figures(people text, attributes text[], numbers text[], whole text[],
 	OUT segment text, OUT "position" integer, OUT here numeric[], OUT means numeric[], OUT lowest numeric[], OUT example text, OUT example_values jsonb) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -277,9 +304,9 @@ DECLARE
 	lows text;
 	parts jsonb;
 BEGIN
-	SELECT string_agg(format('crm_profile_internal.decimal_sum(NULLIF(p.%I::float8, ''NaN''))', n), ', ' ORDER BY place), string_agg(format('count(NULLIF(p.%I::float8, ''NaN''))', n), ', ' ORDER BY place),
+	SELECT string_agg(format('crm_profile_internal.decimal_sum(%s)', d.number), ', ' ORDER BY place), string_agg(format('count(%s)', d.number), ', ' ORDER BY place),
 			string_agg(format('min(p.%I)::numeric', n), ', ' ORDER BY place)
-		INTO totals, counts, lows FROM unnest(numbers) WITH ORDINALITY u(n, place);
+		INTO totals, counts, lows FROM unnest(numbers) WITH ORDINALITY u(n, place), LATERAL (SELECT crm_profile_internal.finite_double(format('p.%I', n), n = ANY (whole)) AS number) d;
 	EXECUTE format($sql$SELECT jsonb_agg(part) FROM (
 			SELECT coalesce(p.segment, '(unscored)')::text AS segment, min(p.segment_position) AS "position", count(*) AS n, sum(p.frequency) AS orders, sum(p.monetary) AS amount,
 				round(crm_profile_internal.median(p.recency)::numeric) AS silence, ARRAY[%2$s]::numeric[] AS totals, ARRAY[%4$s]::numeric[] AS counts, ARRAY[%3$s]::numeric[] AS lowest
@@ -332,7 +359,7 @@ END $$; -- for each segment the four attributes that are most characteristic of 
 CREATE FUNCTION crm_profile_internal.source_card_columns(source text) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN (SELECT jsonb_agg(jsonb_build_object('name', c.attname, 'class', c.class, 'whole', c.whole, 'place', c.place) ORDER BY c.attnum)
-		FROM (SELECT a.attname, a.attnum, k.class, crm_profile_internal.base_type(a.atttypid) IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) AS whole,
+		FROM (SELECT a.attname, a.attnum, k.class, crm_profile_internal.is_whole(crm_profile_internal.base_type(a.atttypid)) AS whole,
 				CASE WHEN k.class = 'number' THEN count(*) FILTER (WHERE k.class = 'number') OVER (ORDER BY a.attnum) END AS place
 			FROM pg_attribute a, LATERAL (SELECT crm_profile_internal.source_attribute_class(a.atttypid) AS class) k
 			WHERE a.attrelid = to_regclass(format('%I.customer_attributes', source)) AND a.attnum > 1 AND NOT a.attisdropped
@@ -346,7 +373,7 @@ DECLARE
 	figures jsonb;
 BEGIN
 	SELECT jsonb_agg(f) INTO figures FROM crm_profile_internal.segment_figures(people, ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c),
-		ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c WHERE c ->> 'class' = 'number' ORDER BY (c -> 'place')::integer)) f;
+		ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c WHERE c ->> 'class' = 'number' ORDER BY (c -> 'place')::integer), ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c WHERE (c -> 'whole')::boolean)) f;
 	RETURN QUERY
 		SELECT h.segment, h.here[1]::bigint, CASE WHEN h.here[1] < few THEN crm_profile_internal.in_words('card.small', cards.language, few::text)
 			ELSE concat_ws('; ', p.phrases, NULLIF(crm_profile_internal.card_behaviour(h.here, e.here, cards.language), ''),
@@ -514,7 +541,7 @@ END $$; -- the k customers of a source most like one, given by key, or like a ro
 
 ---------------------------------------------------------------- groups found in the data
 
-CREATE FUNCTION crm_profile.customer_groups(source text, k integer DEFAULT NULL, weights jsonb DEFAULT NULL, language text DEFAULT 'en',
+CREATE FUNCTION crm_profile.customer_groups(source text, k integer DEFAULT NULL, weights jsonb DEFAULT NULL, language text DEFAULT NULL,
 	OUT group_number integer, OUT customers bigint, OUT share double precision, OUT card text, OUT example text, OUT example_card text, OUT likeness double precision,
 	OUT silhouette double precision, OUT stability double precision, OUT medoid crm_profile.profile, OUT profile_model crm_profile.profile_model) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 10000000 ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
@@ -561,8 +588,8 @@ BEGIN
 		INTO alike USING profile_model, found.medoids;
 	FOR group_number, customers, card, example, example_card, share IN
 		SELECT c.segment::integer, c.customers, c.card, c.example, c.example_card, c.customers / sum(c.customers) OVER ()::double precision
-		FROM crm_profile_internal.cards(rows, format('(SELECT s.* FROM crm_profile_internal.segment_persona(NULL, (%s)) s)', crm_profile_internal.persona_counts_query('x.segment', named,
-			ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o) ORDER BY o), rows || ' x', people || ' x WHERE true', 'x.customer::text')), columns, customer_groups.language) c ORDER BY c.segment::integer LOOP
+		FROM crm_profile_internal.cards(rows, format('(SELECT s.* FROM crm_profile_internal.segment_persona(NULL, (%s), %L) s)', crm_profile_internal.persona_counts_query('x.segment', named,
+			ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o) ORDER BY o), rows || ' x', people || ' x WHERE true', 'x.customer::text'), ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c WHERE (c -> 'whole')::boolean)), columns, customer_groups.language) c ORDER BY c.segment::integer LOOP
 		likeness := alike[group_number];
 		medoid := found.medoids[group_number];
 		RETURN NEXT;
@@ -597,7 +624,7 @@ BEGIN
 			people AS MATERIALIZED (SELECT l.label, %s FROM %s x LEFT JOIN labels l ON l.customer = x.customer::text)
 		SELECT v.name, v.n, v.groups, v.t, v.w, v.t - v.w, (v.t - v.w) / NULLIF(v.t, 0), (SELECT count(p.label) / NULLIF(count(*), 0)::float8 FROM people p) FROM (%s) v(place, name, n, groups, w, t) WHERE v.n IS NOT NULL ORDER BY v.place',
 		format('SELECT l.customer, l.%I FROM %s l', label, coalesce(labels::text, format('%I.customer_profile', source))),
-		(SELECT string_agg(format(CASE u.c ->> 'class' WHEN 'number' THEN 'CASE WHEN x.%1$I BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308 THEN CASE WHEN abs(x.%1$I::float8) < 1e-37 THEN 0 ELSE least(greatest(x.%1$I::float8, -(2::float8 ^ 128)), 2::float8 ^ 128) END END AS a%2$s' WHEN 'date' THEN 'CASE WHEN isfinite(x.%1$I::date) THEN (x.%1$I::date - date ''2000-01-01'')::float8 END AS a%2$s' ELSE 'x.%1$I::text AS a%2$s' END, u.c ->> 'name', u.o), ', ')
+		(SELECT string_agg(format(CASE u.c ->> 'class' WHEN 'number' THEN 'CASE WHEN abs(%3$s) < 1e-37 THEN 0 WHEN %3$s IS NOT NULL THEN least(greatest(%3$s, -(2::float8 ^ 128)), 2::float8 ^ 128) END AS a%2$s' WHEN 'date' THEN 'CASE WHEN isfinite(x.%1$I::date) THEN (x.%1$I::date - date ''2000-01-01'')::float8 END AS a%2$s' ELSE 'x.%1$I::text AS a%2$s' END, u.c ->> 'name', u.o, crm_profile_internal.finite_double(format('x.%I', u.c ->> 'name'), (u.c -> 'whole')::boolean)), ', ')
 			FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o)),
 		crm_profile_internal.source_people(source), parts);
 END $$; -- how homogeneous segments are: for each attribute its variance in all, within and between them; label: a column of customer_profile, or of the relation labels, which has the customers' keys in the column customer; coverage: share of customers who have a label

@@ -231,7 +231,7 @@ BEGIN
 	-- what was learnt under another definition is worth nothing; a table that is needed stays, since a subscriber of
 	-- logical replication would take another one of its name for the same, with the old rows
 	IF src.track_changes = 'none' THEN
-		EXECUTE format('DROP TABLE IF EXISTS %I.population', src.name);
+		PERFORM crm_profile_internal.source_drop_table(src, 'population');
 		RETURN;
 	ELSIF to_regclass(format('%I.population', src.name)) IS NOT NULL THEN
 		EXECUTE format('DELETE FROM %I.population', src.name);

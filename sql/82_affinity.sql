@@ -13,9 +13,6 @@ CREATE FUNCTION crm_profile.next_products(query text, products text[],
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1000; -- what baskets that share a product with those given have besides, from a query of order lines (basket, product); share: of these baskets, weighted by their similarity
 
-CREATE FUNCTION crm_profile_internal.hypergeometric_tail(found bigint, drawn bigint, marked bigint, total bigint) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20; -- chance of at least found marked ones among drawn of total, of which marked are: Fisher's exact test, one-sided
-
 ---------------------------------------------------------------- the order lines of a source
 
 CREATE FUNCTION crm_profile_internal.source_day_of(argument text, expression text, relation oid, relation_sql text, zone text, path text) RETURNS text
@@ -185,8 +182,8 @@ CREATE FUNCTION crm_profile_internal.product_affinity(cells crm_profile_internal
 			SELECT c.category, sum(c.customers)::bigint AS n, (sum(sum(c.customers)) FILTER (WHERE c.category IS NULL) OVER ())::bigint AS everybody FROM unnest(cells) c GROUP BY c.category),
 		pair AS (
 			SELECT g.dimension, g.customer_group, t.category, coalesce(c.n, 0) AS n, g.n AS group_n, t.n AS category_n, t.everybody,
-				least(1, 2 * least(crm_profile_internal.hypergeometric_tail(coalesce(c.n, 0), g.n, t.n, t.everybody),
-					crm_profile_internal.hypergeometric_tail(g.n - coalesce(c.n, 0), g.n, t.everybody - t.n, t.everybody))) AS p
+				least(1, 2 * least(crm_profile_internal.excess_p_value(coalesce(c.n, 0), g.n, t.n, t.everybody),
+					crm_profile_internal.excess_p_value(g.n - coalesce(c.n, 0), g.n, t.everybody - t.n, t.everybody))) AS p
 			FROM cell g JOIN total t ON t.category IS NOT NULL LEFT JOIN cell c ON c.dimension = g.dimension AND c.customer_group = g.customer_group AND c.category = t.category
 			WHERE g.category IS NULL),
 		ranked AS (
@@ -252,7 +249,7 @@ BEGIN
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.product_affinity(as_of date) RETURNS SETOF crm_profile_internal.product_affinity_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
 		WITH bought AS MATERIALIZED (SELECT DISTINCT l.customer, coalesce(l.category, ''(no category)'') AS category FROM %1$I.order_line l WHERE l.ordered_on <= product_affinity.as_of AND l.product <> '''')
 		SELECT a.* FROM crm_profile_internal.product_affinity(ARRAY(SELECT ROW(p.segment, p.value_tier, b.category, count(*))::crm_profile_internal.category_cell
-			FROM (SELECT b.customer, b.category FROM bought b UNION ALL SELECT DISTINCT b.customer, NULL FROM bought b) b JOIN %1$I.profile_as_of(product_affinity.as_of) p ON %2$s
+			FROM (SELECT b.customer, b.category FROM bought b UNION ALL SELECT DISTINCT b.customer, NULL::text AS category FROM bought b) b JOIN %1$I.profile_as_of(product_affinity.as_of) p ON %2$s
 			GROUP BY p.segment, p.value_tier, b.category), product_affinity.as_of) a; END',
 		src.name, crm_profile_internal.same_key(src.key_type, 'p.customer', 'b.customer'));
 	EXECUTE format('COMMENT ON FUNCTION %I.product_affinity(date) IS ''the view product_affinity as it would have been at the end of that day, by the thresholds in use now''', src.name);

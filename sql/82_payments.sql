@@ -183,7 +183,7 @@ CREATE FUNCTION crm_profile_internal.source_due_payments(src crm_profile.source_
 	-- all payments are looked at only of those who owe something on one of the days, and for no longer than anybody
 	-- ever took: no median is above that; an equality: the planner expects few
 	RETURN format($sql$
-		UNION ALL SELECT c.%1$I, 'payment_overdue', concat(CASE WHEN (e.alarm).payments = 1 THEN 'a payment' ELSE (e.alarm).payments || ' payments' END, ' of ' || trim_scale((e.alarm).amount), CASE WHEN (e.alarm).payments = 1 THEN ' was' ELSE ' were' END,
+		UNION ALL SELECT c.%1$I, 'payment_overdue'::varchar AS action, concat(CASE WHEN (e.alarm).payments = 1 THEN 'a payment' ELSE (e.alarm).payments || ' payments' END, ' of ' || trim_scale((e.alarm).amount), CASE WHEN (e.alarm).payments = 1 THEN ' was' ELSE ' were' END,
 				' due on ', crm_profile_internal.iso_day((e.alarm).due_on), ': open for ', e.day - (e.alarm).due_on, CASE e.day - (e.alarm).due_on WHEN 1 THEN ' day' ELSE ' days' END, ', longer than usual for this customer')::varchar, e.day, (e.alarm).amount::double precision, %2$s
 			FROM (SELECT p.customer, d.day, crm_profile_internal.payment_alarm(p.due_on, p.paid_on, p.amount, d.day, %8$s) AS alarm
 				FROM (SELECT DISTINCT o.customer FROM %4$s o WHERE (o.paid_on <= (SELECT min(d.day) FROM %3$s)) IS NOT TRUE AND o.due_on < (SELECT max(d.day) FROM %3$s)

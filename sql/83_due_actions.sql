@@ -80,9 +80,13 @@ BEGIN
 	EXECUTE format('DELETE FROM %I.product_complement', src.name);
 	LOOP
 		BEGIN
-			EXECUTE format('INSERT INTO %1$I.product_complement SELECT r.product, r.right_side, r.baskets, r.confidence, r.lift FROM (
+			-- readers see this table whole, so it names no product that fewer than five customers have bought
+			EXECUTE format('INSERT INTO %1$I.product_complement
+				WITH shared AS MATERIALIZED (SELECT b.product FROM (SELECT DISTINCT l.product, coalesce(l.customer::text, l.basket::text) AS buyer FROM %1$I.order_line l) b GROUP BY b.product HAVING count(*) >= 5)
+				SELECT r.product, r.right_side, r.baskets, r.confidence, r.lift FROM (
 					SELECT r.left_side[1] AS product, r.*, row_number() OVER (PARTITION BY r.left_side ORDER BY r.lift DESC, r.right_side COLLATE "C") AS place
-					FROM crm_profile.basket_rules(%2$L, $1) r WHERE r.baskets >= 5 AND r.lift > 1 AND r.p_adjusted < 0.05) r WHERE r.place <= 5', src.name, crm_profile_internal.source_lines(src.name, NULL)) USING min_support;
+					FROM crm_profile.basket_rules(%2$L, $1) r WHERE r.baskets >= 5 AND r.lift > 1 AND r.p_adjusted < 0.05
+						AND r.left_side[1] IN (SELECT s.product FROM shared s) AND r.right_side IN (SELECT s.product FROM shared s)) r WHERE r.place <= 5', src.name, crm_profile_internal.source_lines(src.name, NULL)) USING min_support;
 			RETURN;
 		EXCEPTION WHEN program_limit_exceeded THEN
 			-- too many pairs for this memory: only more frequent ones
@@ -99,9 +103,9 @@ CREATE FUNCTION crm_profile_internal.source_build_complements(src crm_profile.so
 DECLARE
 	is_new CONSTANT boolean := to_regclass(format('%I.product_complement', src.name)) IS NULL;
 BEGIN
-	IF src.line_query IS NULL AND NOT is_new THEN
-		EXECUTE format('DROP TABLE %I.product_complement', src.name);
-	ELSIF src.line_query IS NOT NULL AND is_new THEN
+	IF src.line_query IS NULL THEN
+		PERFORM crm_profile_internal.source_drop_table(src, 'product_complement');
+	ELSIF is_new THEN
 		EXECUTE format('CREATE TABLE %I.product_complement OF crm_profile_internal.product_complement_row (PRIMARY KEY (product, complement))', src.name);
 		PERFORM crm_profile_internal.source_comment(src.name, 'product_complement', 'what goes with each product in a basket: the five of the highest lift, as of the last refresh that fitted models', 'crm_profile_internal.product_complement_row');
 		PERFORM crm_profile_internal.source_share_rights(src, 'due_actions', 'product_complement');
@@ -138,7 +142,7 @@ CREATE FUNCTION crm_profile_internal.source_due_query(src crm_profile.source_def
 		CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_own_key(src, format('c.%I', src.customer_key))) END
 		-- a complement comes with thanks, and so not more often
 		|| CASE WHEN src.line_query IS NULL THEN '' ELSE format('
-		UNION ALL SELECT b.customer, ''complement'', b.reason, b.since, b.value, b.as_of FROM (
+		UNION ALL SELECT b.customer, ''complement''::varchar AS action, b.reason, b.since, b.value, b.as_of FROM (
 			SELECT DISTINCT ON (e.customer::text, e.day) c.%1$I AS customer, format(''bought %%s: %%s goes with it, %%s times as often as by chance'', e.product, e.complement, round(e.lift::numeric, 1))::varchar AS reason, e.day AS since,
 				crm_profile_internal.source_clv_365d(e.history, (m.model).clv, e.day) AS value, %2$s AS as_of
 			FROM %3$s ORDER BY e.customer::text, e.day, e.lift DESC, e.complement COLLATE "C", e.product COLLATE "C") b', src.customer_key, as_of,

@@ -48,6 +48,58 @@ SELECT '| ' || kind || ' | ' || string_agg(round(100 * share, 1)::text, ' | ' OR
 FROM (SELECT kind, setting, avg((verdict !~ '^useless')::int) AS share FROM verdict GROUP BY 1, 2) x GROUP BY kind ORDER BY kind COLLATE "C";
 SELECT '| all | ' || string_agg(round(100 * share, 2)::text, ' | ' ORDER BY setting) || ' |' FROM (SELECT setting, avg((verdict !~ '^useless')::int) AS share FROM verdict GROUP BY 1) x;
 
+-- the same of values, which have nothing to do with the attributes either
+CREATE TABLE value_verdict (setting text, kind text, verdict text);
+CREATE PROCEDURE draw_value_noise(people int, setting text, draws int) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR draw IN 1 .. draws LOOP
+		INSERT INTO value_verdict
+		SELECT format('%s people, %s', people, setting), key, value FROM (
+			SELECT to_jsonb(r) AS all_kinds FROM (
+				SELECT (attribute_relevance(number, v)).verdict AS "number", (attribute_relevance(spiky, v)).verdict AS "number, 60 % zeros", (attribute_relevance(small, v)).verdict AS "number, 0 to 6", (attribute_relevance(day, v)).verdict AS "day",
+					(attribute_relevance(words2, v)).verdict AS "2 words", (attribute_relevance(words10, v)).verdict AS "10 words", (attribute_relevance(words100, v)).verdict AS "100 words", (attribute_relevance(words2000, v)).verdict AS "2000 words",
+					(attribute_relevance(names, v)).verdict AS "names, few of them frequent", (attribute_relevance(interests, v)).verdict AS "set of 20", (attribute_relevance(rare, v)).verdict AS "boolean, 1 % true",
+					(attribute_relevance(number30, v)).verdict AS "number, 30 % missing", (attribute_relevance(number90, v)).verdict AS "number, 90 % missing", (attribute_relevance(number99, v)).verdict AS "number, 99 % missing",
+					(attribute_relevance(words30, v)).verdict AS "10 words, 30 % missing", (attribute_relevance(words90, v)).verdict AS "10 words, 90 % missing", (attribute_relevance(words99, v)).verdict AS "10 words, 99 % missing"
+				FROM (SELECT n.*, CASE setting WHEN 'normal values' THEN normal() WHEN 'skew values' THEN exp(2 * normal()) ELSE CASE WHEN random() < 0.05 THEN exp(normal()) ELSE 0 END END AS v FROM noise(people, 0.2) n OFFSET 0) x) r) x, jsonb_each_text(x.all_kinds);
+	END LOOP;
+END $$;
+CALL draw_value_noise(500, 'normal values', :draws);
+CALL draw_value_noise(500, 'skew values', :draws);
+CALL draw_value_noise(500, '95 % zeros', :draws);
+CALL draw_value_noise(2000, '95 % zeros', :draws);
+\echo
+\echo '### Noise: share of draws of values with a verdict other than useless (limit: 5 %)'
+\echo
+SELECT '| attribute | ' || string_agg(DISTINCT setting, ' | ' ORDER BY setting) || ' |' FROM value_verdict;
+SELECT '|---' || repeat('|---', count(DISTINCT setting)::int) || '|' FROM value_verdict;
+SELECT '| ' || kind || ' | ' || string_agg(round(100 * share, 1)::text, ' | ' ORDER BY setting) || ' |'
+FROM (SELECT kind, setting, avg((verdict !~ '^useless')::int) AS share FROM value_verdict GROUP BY 1, 2) x GROUP BY kind ORDER BY kind COLLATE "C";
+SELECT '| all | ' || string_agg(round(100 * share, 2)::text, ' | ' ORDER BY setting) || ' |' FROM (SELECT setting, avg((verdict !~ '^useless')::int) AS share FROM value_verdict GROUP BY 1) x;
+
+-- planted effects on skew values: those of which the test of Spearman, or of Kruskal and Wallis, is significant
+CREATE TABLE value_found (effect text, found boolean, plain boolean);
+CREATE PROCEDURE draw_value_effects(people int, draws int) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR draw IN 1 .. draws LOOP
+		INSERT INTO value_found
+		WITH person AS MATERIALIZED (SELECT x, w, has, exp(2 * (e + 0.13 * x)) AS rises, exp(2 * (e + 0.16 * (w % 3 - 1) * 1.2)) AS of_words, exp(2 * (e + 0.35 * has::int)) AS of_flag
+				FROM (SELECT normal() AS x, normal() AS e, floor(random() * 12)::int AS w, random() < 0.3 AS has FROM generate_series(1, people) OFFSET 0) d),
+			ranked AS MATERIALIZED (SELECT p.*, rank() OVER (ORDER BY rises) AS r1, rank() OVER (ORDER BY x) AS rx, rank() OVER (ORDER BY of_words) AS r2, rank() OVER (ORDER BY of_flag) AS r3 FROM person p),
+			proof AS (SELECT (attribute_relevance(x, rises)).adjusted_p_value AS p1, (attribute_relevance(w::text, of_words)).adjusted_p_value AS p2, (attribute_relevance(has, of_flag)).adjusted_p_value AS p3 FROM person)
+		SELECT 'rise (Spearman)', p1 <= 0.05, (SELECT corr(r1, rx) ^ 2 * (people - 1) > 3.841 FROM ranked) FROM proof
+		UNION ALL SELECT '12 words (Kruskal and Wallis)', p2 <= 0.05, (SELECT 12.0 / people / (people + 1) * sum(s * s / n) - 3 * (people + 1) > 19.675 FROM (SELECT w, sum(r2) AS s, count(*) AS n FROM ranked GROUP BY w) g) FROM proof
+		UNION ALL SELECT 'boolean (Kruskal and Wallis)', p3 <= 0.05, (SELECT 12.0 / people / (people + 1) * sum(s * s / n) - 3 * (people + 1) > 3.841 FROM (SELECT has, sum(r3) AS s, count(*) AS n FROM ranked GROUP BY has) g) FROM proof;
+	END LOOP;
+END $$;
+CALL draw_value_effects(500, :draws);
+\echo
+\echo '### Planted effects on skew values, 500 people: share of draws in which they are proven, and in which the plain test is significant at 5 %'
+\echo
+\echo '| effect | found | plain test |'
+\echo '|---|---|---|'
+SELECT format('| %s | %s | %s |', effect, round(100 * avg(found::int)), round(100 * avg(plain::int))) FROM value_found GROUP BY effect ORDER BY effect COLLATE "C";
+
 -- planted effects: the log odds of the target rise by an effect of an attribute
 CREATE TABLE found (effect text, people int, rate float8, found boolean, chi_square boolean);
 CREATE PROCEDURE draw_effects(people int, rate float8, size float8, draws int) LANGUAGE plpgsql AS $$

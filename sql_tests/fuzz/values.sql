@@ -118,3 +118,11 @@ INSERT INTO use SELECT f.fit || ' state', u.expression
 			('clv_holdout', 'purchase_history, date, date', $$h, '2025-06-30', '2025-12-31'$$), ('clv_record', 'purchase_history, date, integer', $$h, '2025-12-31', 90$$),
 			('contract_fit', 'integer, boolean', '3, true'), ('donation_fit', 'boolean[]', 'ARRAY[customer % 2 = 0, true, false]')) f(fit, types, arguments),
 		unnest(ARRAY[format('(SELECT %s_of($1) FROM generate_series(1, 2))', f.fit), format('go_on($1, %L, %L, %L)', f.fit, f.types, f.arguments)]) u(expression);
+
+-- The population of a source with change tracking: its table is the owner's, but the functions that read it are everybody's
+CREATE TABLE population AS SELECT population_fit(h, '2025-12-31', '1 year', true, 5) AS parts FROM history;
+INSERT INTO seed (target, b) SELECT 'population head', parts[1] FROM population UNION ALL SELECT 'population window', u FROM population, unnest(parts[2:]) u;
+INSERT INTO use SELECT t.target, u.expression
+	FROM (VALUES ('population head', '$1 || parts[2:]'), ('population window', 'parts[1] || $1 || parts[3:]'), ('population window', 'parts[:cardinality(parts) - 1] || $1')) t(target, parts),
+		unnest(ARRAY[format('(SELECT (population_models(%s)).rfm FROM population)', t.parts), format('(SELECT (population_models(%s)).customer_base FROM population)', t.parts),
+			format($$(SELECT population_change(%s, CASE WHEN customer %% 2 = 0 THEN h END, CASE WHEN customer %% 3 = 0 THEN h END, '2026-01-05', '1 year', true, 5) FROM history, population WHERE customer < 40)$$, t.parts)]) u(expression);

@@ -84,7 +84,6 @@ SELECT * FROM crm_profile.basket_rules('SELECT 1, 2', 1.5);
 SELECT * FROM crm_profile.basket_rules('SELECT 1, 2', 'NaN');
 SELECT * FROM crm_profile.basket_rules('SELECT 1, 2', max_left => 3);
 SELECT * FROM crm_profile.basket_rules('DELETE FROM line RETURNING 1, 2');
-SELECT crm_profile_internal.hypergeometric_tail(1, 5, 6, 4);
 -- 120 products in each of three baskets: too many sets for this memory
 SET work_mem = '64kB';
 SET hash_mem_multiplier = 1;

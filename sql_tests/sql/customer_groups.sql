@@ -72,6 +72,11 @@ SELECT alter_source('shop', customers => 'client');
 SELECT refresh('shop') IS NOT NULL AS refreshed;
 SELECT count(*) AS three FROM customer_groups('shop', 3);
 SELECT count(*) AS by_heads, bool_and(card ~ '(^|, )(not )?heads') AS told FROM customer_groups('shop', 2, '{"heads": 1, "age": 0, "income": 0, "town": 0, "likes": 0}');
+-- words in the language of the setting, unless one is named
+SET crm_profile.language = 'de';
+SELECT bool_and(card ~ 'der Kunden') AS german FROM customer_groups('shop');
+SELECT count(*) AS english FROM customer_groups('shop', language => 'en') JOIN told USING (card);
+RESET crm_profile.language;
 SELECT customer_groups('shopp');
 SELECT customer_groups(NULL);
 SELECT profile_groups_fit(id::text, profile(p, m)) FROM (SELECT * FROM person ORDER BY id LIMIT 1) p, model;

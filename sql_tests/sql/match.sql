@@ -269,21 +269,29 @@ SELECT * FROM match_prospects(NULL::int, :'customers', :'prospects', 'nearest', 
 \set SHOW_CONTEXT errors
 DROP TABLE learnt, points, widest;
 
--- a trial: the folds by hand, each fifth matched by the other four; with all targets, and with halves of them
+-- a trial: the folds by hand, each fifth matched by the other four; with all targets (-1), with halves of them (0, 1) and quarters (2, 3)
 CREATE TABLE trial AS SELECT * FROM match_trial(NULL::int, :'customers');
-CREATE TABLE dealt AS SELECT c.*, md5("ID"::text) AS h, ('x' || substr(md5("ID"::text), 1, 7))::bit(28)::int % 5 AS fold, ('x' || substr(md5("ID"::text), 8, 7))::bit(28)::int % 2 AS half FROM c WHERE "ID" % 10 > 0;
+CREATE TABLE dealt AS SELECT c.*, md5("ID"::text) AS h, ('x' || substr(md5("ID"::text), 1, 7))::bit(28)::int % 5 AS fold, ('x' || substr(md5("ID" || '/1'), 1, 7))::bit(28)::int % 4 AS quarter FROM c WHERE "ID" % 10 > 0;
+SET client_min_messages = error;
 CREATE TABLE by_hand AS SELECT f.fold, f.half, s."ID", s.is_target, row_number() OVER (PARTITION BY f.fold, f.half ORDER BY match_score(profile(r, pm), mm) DESC, s.h) / count(*) OVER (PARTITION BY f.fold, f.half)::float8 AS place
 FROM (SELECT fold, half, pm, (SELECT match_fit(profile(r, pm), s.is_target) FROM dealt s, LATERAL (SELECT "Year_Birth", "Education", "Marital_Status", "Income", "Kidhome", "Teenhome", "Dt_Customer", "Recency", "MntWines", "MntMeatProducts", "AcceptedCmp1", "AcceptedCmp5") r
-			WHERE s.fold <> x.fold AND (NOT is_target OR s.half = x.half OR x.half < 0)) AS mm
+			WHERE s.fold <> x.fold AND (NOT is_target OR x.half < 0 OR CASE WHEN x.half < 2 THEN s.quarter % 2 = x.half ELSE s.quarter = x.half - 2 END)) AS mm
 		FROM (SELECT fold, half, (SELECT profile_fit(r) FROM dealt s, LATERAL (SELECT "Year_Birth", "Education", "Marital_Status", "Income", "Kidhome", "Teenhome", "Dt_Customer", "Recency", "MntWines", "MntMeatProducts", "AcceptedCmp1", "AcceptedCmp5") r
-				WHERE s.fold <> z.fold AND (NOT is_target OR s.half = z.half OR z.half < 0)) AS pm FROM (SELECT fold, half FROM generate_series(0, 4) fold, generate_series(-1, 1) half) z OFFSET 0) x OFFSET 0) f
+				WHERE s.fold <> z.fold AND (NOT is_target OR z.half < 0 OR CASE WHEN z.half < 2 THEN s.quarter % 2 = z.half ELSE s.quarter = z.half - 2 END)) AS pm FROM (SELECT fold, half FROM generate_series(0, 4) fold, generate_series(-1, 3) half) z OFFSET 0) x OFFSET 0) f
 	JOIN dealt s ON s.fold = f.fold, LATERAL (SELECT "Year_Birth", "Education", "Marital_Status", "Income", "Kidhome", "Teenhome", "Dt_Customer", "Recency", "MntWines", "MntMeatProducts", "AcceptedCmp1", "AcceptedCmp5") r;
+SET client_min_messages = warning;
 SELECT t.share, t.people = count(*) FILTER (WHERE b.half < 0) AS people, t.found = count(*) FILTER (WHERE b.half < 0 AND b.is_target) AS found,
 	abs(t.recall - count(*) FILTER (WHERE b.half < 0 AND b.is_target) / k::float8) < 1e-9 AS recall, abs(t.lift - t.precision * n / k) < 1e-9 AS lift,
-	abs(t.lift_of_half - count(*) FILTER (WHERE b.half >= 0 AND b.is_target)::float8 * n / count(*) FILTER (WHERE b.half >= 0) / k) < 1e-9 AS of_half,
+	abs(t.lift_of_half - count(*) FILTER (WHERE b.half IN (0, 1) AND b.is_target)::float8 * n / count(*) FILTER (WHERE b.half IN (0, 1)) / k) < 1e-9 AS of_half, abs(t.lift_of_quarter - count(*) FILTER (WHERE b.half > 1 AND b.is_target)::float8 * n / count(*) FILTER (WHERE b.half > 1) / k) < 1e-9 AS of_quarter,
 	abs(t.stability - (SELECT count(*) FROM by_hand x JOIN by_hand y USING ("ID") WHERE x.half = 0 AND y.half = 1 AND x.place <= t.share AND y.place <= t.share) / count(*) FILTER (WHERE b.half = 0)::float8) < 1e-9 AS stability, t.advice
-FROM trial t JOIN by_hand b ON b.place <= t.share, (SELECT count(*) AS n, count(*) FILTER (WHERE is_target) AS k FROM dealt) z GROUP BY t.*, t.share, t.people, t.found, t.precision, t.recall, t.lift, t.lift_of_half, t.stability, t.advice, n, k ORDER BY t.share;
-SELECT share, advice, people FROM match_trial(NULL::int, 'SELECT i, i % 20 = 0 AS is_target, i % 50 AS a FROM generate_series(1, 400) i', 'nearest', '{"weights": "equal"}') WHERE share = 0.1;
+FROM trial t JOIN by_hand b ON b.place <= t.share, (SELECT count(*) AS n, count(*) FILTER (WHERE is_target) AS k FROM dealt) z GROUP BY t.*, t.share, t.people, t.found, t.precision, t.recall, t.lift, t.lift_of_half, t.lift_of_quarter, t.stability, t.advice, n, k ORDER BY t.share;
+SELECT share, advice, people, lift_of_half IS NULL AS no_halves FROM match_trial(NULL::int, 'SELECT i, i % 20 = 0 AS is_target, i % 50 AS a FROM generate_series(1, 400) i', 'nearest', '{"weights": "equal"}') WHERE share = 0.1;
+-- targets dealt out twice: what all teach stays, and noise has the stability of chance
+SELECT bool_and(m.people = o.people AND m.found = o.found) AS found, bool_and(abs(m.stability - share) < 0.3) AS chance, bool_or(m.stability <> o.stability) AS other_seeds, bool_and(m.lift_of_quarter IS NULL) AS no_quarters FROM match_trial(NULL::int, 'SELECT i, md5(i::text) < ''8'' AS is_target, md5(''a'' || i) AS a, i * 37 % 101 AS b FROM generate_series(1, 150) i', 'nearest', '{"weights": "equal"}', 2) m
+	JOIN match_trial(NULL::int, 'SELECT i, md5(i::text) < ''8'' AS is_target, md5(''a'' || i) AS a, i * 37 % 101 AS b FROM generate_series(1, 150) i', 'nearest', '{"weights": "equal"}') o USING (share) WHERE share IN (0.2, 0.5);
+\set SHOW_CONTEXT never
+SELECT * FROM match_trial(NULL::int, 'SELECT 1, true AS is_target, 2 AS a', resamples => 0);
+\set SHOW_CONTEXT errors
 DROP TABLE trial, dealt, by_hand;
 
 -- keys of another type, e-mail addresses in another spelling, attributes on one side only

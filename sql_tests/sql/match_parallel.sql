@@ -22,6 +22,8 @@ INSERT INTO question VALUES
 	(6, 'SELECT attribute_relevance(p, target, ''{id}'')::text FROM person p'),
 	(7, 'SELECT attribute_relevance(p, target, ''{id,value}'', ''{"breaks": {"age": [20, 40], "since": ["2021-01-01"]}, "special": {"age": [9.9]}}'')::text FROM person p'),
 	(8, 'SELECT attribute_relevance(age, target)::text || attribute_relevance(town, target)::text || attribute_relevance(flag, target)::text || attribute_relevance(since, target)::text || attribute_relevance(likes, target)::text || attribute_relevance(size, target)::text FROM person'),
+	(12, 'SELECT attribute_relevance(p, value, ''{id}'', ''{"breaks": {"age": [20, 40]}, "special": {"age": [9.9]}, "known_by": "since"}'')::text FROM person p'),
+	(13, 'SELECT attribute_relevance(age, value)::text || attribute_relevance(town, value)::text || attribute_relevance(flag, value)::text || attribute_relevance(since, value)::text || attribute_relevance(likes, value)::text || attribute_relevance(size, value)::text FROM person'),
 	(9, 'SELECT match_fit(p, target)::text FROM coded WHERE target IS NULL'),
 	(10, 'SELECT match_fit(p, target)::text FROM coded WHERE false'),
 	(11, 'SELECT string_agg(f, '' '' ORDER BY b) FROM (SELECT value > 15 AS b, match_fit(p, target)::text AS f FROM coded GROUP BY 1) x');

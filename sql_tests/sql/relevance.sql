@@ -146,7 +146,16 @@ CREATE TABLE cases AS SELECT target, CASE WHEN target AND i % 3 > 0 THEN 'closed
 	normal('s' || i) + target::int AS strong, normal('a' || i) + target::int AS also, normal('m' || i) + 0.4 * target::int AS medium, i % 13 AS noise FROM (SELECT i, uniform(i::text) < 0.3 AS target FROM generate_series(1, 2000) i) d;
 SELECT attribute, verdict FROM unnest((SELECT attribute_relevance(cases, target, '{target}') FROM cases));
 SELECT attribute, verdict FROM unnest((SELECT attribute_relevance(cases, target, '{target,state,complaint,also}') FROM cases));
-DROP TABLE cases;
+-- days after the one by which all should be known: of that day, or of each row's own; a handful are errors
+CREATE TABLE days AS SELECT target, date '2024-01-01' + (300 * uniform('d' || i))::int AS left_on, date '2024-01-01' + (300 * uniform('d' || i))::int - 90 - (60 * uniform('e' || i))::int * (1 + target::int) AS asked_on,
+	date '2024-01-01' + (300 * uniform('d' || i))::int + CASE WHEN target THEN 10 ELSE -20 END AS called_on, date '2023-01-01' + (200 * uniform('f' || i))::int + 60 * target::int + CASE WHEN i < 4 THEN 2000 ELSE 0 END AS joined_on FROM (SELECT i, uniform(i::text) < 0.3 AS target FROM generate_series(1, 2000) i) d;
+SELECT attribute, verdict ~ 'known_by' AS late FROM unnest((SELECT attribute_relevance(days, target, '{target}', '{"known_by": "left_on"}') FROM days)) ORDER BY attribute;
+SELECT attribute, verdict ~ 'known_by' AS late FROM unnest((SELECT attribute_relevance(days, target, '{target}', '{"known_by": "2024-06-30"}') FROM days)) ORDER BY attribute;
+SELECT attribute, verdict ~ 'known_by' AS late FROM unnest((SELECT attribute_relevance(days, target::int::float8, '{target}', '{"known_by": "left_on"}') FROM days)) ORDER BY attribute;
+SELECT attribute_relevance(days, target, '{target}', '{"known_by": "tomorrow or so"}') FROM days;
+SELECT attribute_relevance(days, target, '{target}', '{"known_by": 5}') FROM days;
+SELECT attribute_relevance(days, target, '{target}', '{"knows": "left_on"}') FROM days;
+DROP TABLE cases, days;
 DROP FUNCTION normal, uniform;
 
 -- Every overload, on informative attributes: the first half of a range, members of sets

@@ -60,6 +60,12 @@ SELECT crm_profile_internal.number_in_words(n, 'en'), crm_profile_internal.numbe
 SELECT * FROM crm_profile_internal.card_ranges('{below 3,5 and more,3 to below 5}', '{10,10,10}', 'number');
 SELECT * FROM crm_profile_internal.card_ranges('{below 3,12 and more,5 to below 12}', '{10,10,5}', 'number');
 SELECT * FROM crm_profile_internal.card_ranges('{2020-01-05 to below 2020-02-01,2019-01-01 to below 2020-01-05}', '{1,2}', 'date');
+-- whole numbers: ranges end with the last one, in the views, too, where both tables have whole numbers
+SELECT value, crm_profile_internal.whole_range(value) FROM unnest('{below 1,0 to below 1,3 to below 5,5 and more,1e+06 to below 2e+06,-4 to below -1}'::text[]) value;
+SELECT low, high FROM crm_profile_internal.card_ranges('{up to 2,5 and more,3 to 4}', '{10,10,10}', 'number');
+SELECT low, high FROM crm_profile_internal.card_ranges('{0,1 to 2,-5 to -3}', '{10,10,1}', 'number');
+SELECT count(*) > 0 AS some, count(*) FILTER (WHERE value ~ 'below') AS below FROM shop.segment_persona WHERE attribute IN ('age', 'income', 'children');
+SELECT count(*) FILTER (WHERE value ~ 'below') AS below, count(*) FILTER (WHERE attribute = 'children' AND value = '0') > 0 AS none FROM shop.where_to_find WHERE attribute IN ('age', 'children');
 
 -- ---------------------------------------------------------------- where to find them
 CREATE TABLE place AS SELECT * FROM shop.where_to_find;
@@ -68,7 +74,8 @@ SELECT name, bool_or(attribute = 'buys_wine' AND value = 'true') AS wine, bool_o
 -- by plain SQL; ranges are fifths of customers and prospects together
 CREATE FUNCTION has(attribute text, value text, age numeric, income numeric, marital_status text, children int, buys_wine boolean, hobbies text[]) RETURNS boolean LANGUAGE sql RETURN CASE attribute
 	WHEN 'marital_status' THEN marital_status = value WHEN 'buys_wine' THEN buys_wine::text = value WHEN 'hobbies' THEN value = ANY (hobbies)
-	ELSE (SELECT n >= coalesce(substring(value FROM '^[0-9.]+')::numeric, 0) AND n < coalesce(substring(value FROM 'below ([0-9.]+)')::numeric, 'Infinity')
+	ELSE (SELECT CASE WHEN value ~ '^up to' THEN n <= substr(value, 7)::numeric WHEN value ~ '^[0-9]+$' THEN n = value::numeric WHEN value ~ '^[0-9]+ to [0-9]+$' THEN n BETWEEN split_part(value, ' ', 1)::numeric AND split_part(value, ' ', 3)::numeric
+			ELSE n >= coalesce(substring(value FROM '^[0-9.]+')::numeric, 0) AND n < coalesce(substring(value FROM 'below ([0-9.]+)')::numeric, 'Infinity') END
 		FROM (SELECT CASE attribute WHEN 'age' THEN age WHEN 'income' THEN income ELSE children END AS n) v) END;
 SELECT count(*) > 20 AS many, bool_and(prospects_there = l.n) AS there, bool_and(abs(share_of_prospects - l.n / 300.0) < 1e-9) AS of_prospects, bool_and(abs(share_of_kind - c.n / c.m::float8) < 1e-9) AS of_kind,
 	bool_and(abs(concentration - c.n::float8 * c.o / c.m / c.a) < 1e-9) AS concentration, bool_and(abs(look_alikes - l.n::float8 * c.n / c.a) < 1e-9) AS look_alikes
@@ -98,6 +105,17 @@ SELECT count(*) AS differences FROM (TABLE place EXCEPT SELECT * FROM shop.where
 SELECT crm_profile.alter_source('shop', materialize => false, reset => '{prospects,attributes}');
 SELECT to_regclass('shop.where_to_find') IS NULL AS gone;
 SELECT bool_and(card ~ '^last order') AS behaviour FROM crm_profile.segment_card('shop') WHERE customers >= 5 AND segment <> '(unscored)';
+-- numbers beyond those of double precision, and none at all
+ALTER TABLE client ADD fortune numeric, ADD rate float8;
+UPDATE client SET fortune = CASE WHEN id % 100 = 0 THEN 1e400 WHEN id % 100 = 1 THEN 'NaN' ELSE income END, rate = CASE WHEN id % 50 = 3 THEN 'Infinity'::float8 ELSE age END;
+SELECT crm_profile.alter_source('shop', attributes => '{fortune,rate,age}');
+SELECT crm_profile.refresh('shop') IS NOT NULL AS refreshed;
+SELECT count(*) AS differences FROM told FULL JOIN crm_profile.segment_card('shop') s USING (segment) WHERE told.customers IS DISTINCT FROM s.customers OR s.customers >= 5 AND s.card !~ 'last order';
+SELECT bool_and(coalesce(substring(c.card FROM 'fortune ([\d.]+) × the average')::numeric = round(p.mean / (SELECT avg(fortune) FROM client WHERE fortune < 1e300), 1), true)) AS without_them, count(*) FILTER (WHERE c.card ~ 'fortune') > 0 AS told
+FROM crm_profile.segment_card('shop') c JOIN (SELECT segment, avg(fortune) FILTER (WHERE fortune < 1e300) AS mean FROM person JOIN client USING (id) GROUP BY 1) p USING (segment);
+SELECT count(*) > 0 AS groups FROM crm_profile.customer_groups('shop', 2);
+SELECT count(*) AS three FROM crm_profile.nearest_customers('shop', 100, 3);
+SELECT count(*) AS numbers FROM crm_profile.segment_variance('shop');
 DROP OWNED BY card_reader;
 DROP ROLE card_reader;
 SELECT crm_profile.drop_source('shop');

@@ -130,6 +130,10 @@ my $tables = q{
 $target = prepared('beside', 'keeper', $tables);
 command_ok([ 'pg_restore', '--exit-on-error', '-U', 'keeper', '-d', $target, "$files/shop_alone" ], 'one schema: restored');
 works('beside', 'keeper', 'shop', 'one schema');
+command_ok([ 'pg_dump', '-Fc', '-n', 'shop', '-f', "$files/shop_super", '-d', $old->connstr('owned') ], 'by a superuser: one schema dumped');
+$target = prepared('beside_super', 'keeper', $tables);
+command_ok([ 'pg_restore', '--exit-on-error', '-d', $target, "$files/shop_super" ], 'one schema, by a superuser: restored');
+works('beside_super', 'keeper', 'shop', 'one schema, by a superuser');
 $target = prepared('inherited', 'heir', $tables);
 command_ok([ 'pg_restore', '--exit-on-error', '--no-owner', '--no-privileges', '-U', 'heir', '-d', $target, "$files/shop_alone" ], 'one schema, other role: restored');
 $new->safe_psql('inherited', 'ALTER SCHEMA shop RENAME TO "The ""shop"""', extra_params => [ '-U', 'heir' ]);

@@ -31,7 +31,9 @@ $node->safe_psql('shop', qq{
 	SELECT crm_profile.refresh('shop');
 	INSERT INTO orders VALUES ('c3', '2025-10-02', 5);
 	SELECT crm_profile.refresh('shop');
-	SELECT crm_profile.check_source_details('merged')});
+	SELECT crm_profile.check_source_details('merged');
+	-- as a refresh leaves it where attributes tell how people buy
+	INSERT INTO merged.customer_effect SELECT customer, 0.1, 0.2 FROM merged.customer_history});
 
 my $directory = $node->data_dir . '/base/' . $node->safe_psql('shop', 'SELECT oid FROM pg_database WHERE datname = current_database()');
 
@@ -44,7 +46,7 @@ sub tables_with
 	return join ' ', sort map { my ($number) = m{/(\d+)[^/]*$}; $file{ $number // '' } // "file $_" } grep { -f && index(slurp_file($_), $text) >= 0 } glob "$directory/*";
 }
 
-like(tables_with($key), qr/customers customers_pkey merged.customer_history.*merged.identity_found.*orders.*shop.customer_history shop.customer_history_key shop.stored_profile/, 'the key is in tables and indexes');
+like(tables_with($key), qr/customers customers_pkey merged.customer_effect merged.customer_effect_pkey merged.customer_history.*merged.identity_found.*orders.*shop.customer_history shop.customer_history_key shop.stored_profile/, 'the key is in tables and indexes');
 is($node->safe_psql('shop', 'SELECT count(*) FROM shop.model'), '3', 'models of three refreshes');
 
 # it warns if there still are orders, and names nobody
@@ -61,7 +63,7 @@ is($node->safe_psql('shop', qq{SELECT * FROM crm_profile.forget_customers('merge
 is($node->safe_psql('shop', 'SELECT count(*) FROM shop.model'), '1', 'old models are gone');
 $node->safe_psql('shop', 'VACUUM ANALYZE');
 my $left = tables_with('zzMarker') =~ s/\b(customers|orders|customers_pkey)\b ?//gr;
-like($left, qr/^merged\.customer_history /, 'VACUUM: what was not written anew has them');
+like($left, qr/^merged\.customer_effect merged\.customer_effect_pkey merged\.customer_history /, 'VACUUM: what was not written anew has them');
 unlike($left, qr/shop\.|pg_/, 'the tables that were do not, nor do the catalogues');
 is($node->safe_psql('shop', qq{SELECT * FROM crm_profile.forget_customer('merged', '$key')}), '0|0', 'written anew later');
 is(tables_with('zzMarker') =~ s/\b(customers|orders|customers_pkey)\b ?//gr, '', 'no file of a source has them');

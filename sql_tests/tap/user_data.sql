@@ -38,11 +38,22 @@ CREATE TABLE app.fitted AS SELECT crm_profile.contract_model(0.668, 3.806) AS co
 CREATE VIEW app.renewal AS SELECT crm_profile.survival(contracts, 12) AS survival, round(crm_profile.expected_donations(gifts, 4, 5, 6, 10)::numeric, 9) AS donations,
 	crm_profile.with_attributes(clv, r) AS own FROM app.fitted, LATERAL (SELECT true AS third) r;
 
--- a source with its tables, views and policies
-CREATE TABLE app.customers (id int PRIMARY KEY, region text, age int);
-INSERT INTO app.customers SELECT i, 'r' || i * i % 23 % 3, i / 2 FROM generate_series(0, 120) i;
+-- a source with everything that a source can have: tables, views and policies
+CREATE TABLE app.customers (id int PRIMARY KEY, region text, age int, email text);
+INSERT INTO app.customers SELECT i, 'r' || i * i % 23 % 3, i / 2, 'p' || i % 117 || '@example.org' FROM generate_series(0, 120) i;
 CREATE TABLE app.prospects (prospect text PRIMARY KEY, region text, age smallint);
 INSERT INTO app.prospects SELECT 'p' || i, 'r' || i % 4, i * 7 % 60 FROM generate_series(1, 20) i;
-SELECT crm_profile.create_source('app', 'app.customers', 'app.orders', order_customer => 'customer', amount => 'amount', cost => 'cost', as_of => '2025-04-30',
-	time_zone => 'Asia/Tokyo', materialize => true, prospects => 'app.prospects', best => 'customer > 60');
+CREATE TABLE app.lines (order_id int, product text, kind text);
+INSERT INTO app.lines SELECT 1 + i % 400, 'product ' || i * i % 7, 'kind ' || i * i % 7 % 2 FROM generate_series(1, 900) i;
+CREATE TABLE app.payments (customer int, due_on date, paid_on date, amount numeric(12,2));
+INSERT INTO app.payments SELECT customer, ordered_on + 14, CASE WHEN id % 7 > 0 THEN ordered_on + 10 + id % 20 END, amount FROM app.orders;
+CREATE TABLE app.mailing (customer int, campaign text, sent_on date, treated boolean);
+INSERT INTO app.mailing SELECT i, 'spring', '2025-03-01', i % 3 > 0 FROM generate_series(0, 22) i;
+INSERT INTO crm_profile.scheme (name, bins) VALUES ('app', 5);
+INSERT INTO crm_profile.scheme_rule (scheme, segment, r_from, condition) VALUES ('app', 'Near', 2, 'region = ''r1'''), ('app', 'Others', NULL, NULL);
+SELECT crm_profile.create_source('app', 'app.customers', 'app.orders', order_customer => 'customer', amount => 'amount', cost => 'cost', order_key => 'id', as_of => '2025-04-30', scheme => 'app',
+	time_zone => 'Asia/Tokyo', materialize => true, prospects => 'app.prospects', best => 'customer > 15', attributes => '{region,age}', corrections => '{"merge_customers": true}',
+	lines => 'app.lines', line_order => 'order_id', line_product => 'product', line_category => 'kind', payments => 'app.payments', payment_customer => 'customer', payment_amount => 'amount',
+	campaigns => 'app.mailing', campaign_customer => 'customer', campaign_name => 'campaign', contacted_at => 'sent_on', treated => 'treated');
+INSERT INTO app.identity_override VALUES (3, 4, 'they said so');
 SELECT crm_profile.refresh('app');

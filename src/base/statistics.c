@@ -6,10 +6,45 @@
 #include <float.h>
 #include <math.h>
 
+#include "miscadmin.h"
+
 #include "base/statistics.h"
 #include "base/two_samples.h"
 
 #define MANY_EXPECTED 1000 /* of each class in both groups: chi-square is as good as exact */
+
+ValueScale
+ScaleValues(double *value, int64 n)
+{
+	ValueScale scale = {0};
+	double squares = 0;
+	int power;
+
+	/* they are sorted: of equal values no rounding must make different ones */
+	scale.equal = value[0] == value[n - 1];
+	(void) frexp(Max(fabs(value[0]), fabs(value[n - 1])), &power);
+	for (int64 i = 0; i < n; i++)
+	{
+		value[i] = ldexp(value[i], -power);
+		scale.mean += value[i] / n;
+	}
+	if (scale.equal)
+		scale.mean = value[0];
+	for (int64 i = 0; i < n; i++)
+	{
+		value[i] -= scale.mean;
+		squares += value[i] * value[i] / n;
+	}
+	scale.deviation = sqrt(squares);
+	for (int64 i = 0; !scale.equal && i < n; i++)
+	{
+		value[i] /= scale.deviation;
+		scale.kurtosis += value[i] * value[i] * value[i] * value[i] / n;
+	}
+	scale.mean = ldexp(scale.mean, power);
+	scale.deviation = ldexp(scale.deviation, power);
+	return scale;
+}
 
 ClassCount
 SumClassCounts(const ClassCount *counts, int ncounts)
@@ -255,27 +290,29 @@ HypergeometricTail(int64 found, int64 drawn, int64 marked, int64 total)
 	return Min(1.0, sum);
 }
 
-static int
-CompareIndirect(const void *a, const void *b)
-{
-	double x = **(double *const *) a;
-	double y = **(double *const *) b;
+/* (the template takes the name of a type) */
+typedef double *PValue;
 
-	return x < y ? -1 : x > y;
-}
+#define ST_SORT SortIndirect
+#define ST_ELEMENT_TYPE PValue
+#define ST_COMPARE(a, b) (**(a) < **(b) ? -1 : **(a) > **(b))
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 void
 AdjustPValues(double *p, int n)
 {
-	double **order;
+	PValue *order;
 	double smallest = 1.0;
 
 	if (n == 0)
 		return;
-	order = palloc(n * sizeof(double *));
+	order = palloc_extended(n * sizeof(PValue), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < n; i++)
 		order[i] = &p[i];
-	qsort(order, n, sizeof(double *), CompareIndirect);
+	SortIndirect(order, n);
 	for (int i = n - 1; i >= 0; i--)
 	{
 		smallest = Min(smallest, *order[i] * n / (i + 1));

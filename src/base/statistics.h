@@ -25,6 +25,21 @@ typedef struct Association
 	double min_expected;       /* smallest expected count: below 5 chi_square is doubtful */
 } Association;
 
+/* Values as differences from their mean in standard deviations. */
+typedef struct ValueScale
+{
+	double mean;
+	double deviation;
+	double kurtosis;
+	bool equal; /* all values: they are 0 then */
+} ValueScale;
+
+/*
+ * Standardises values, which are in rising order, in place.  Sums are of values divided by a power
+ * of two, so that squares of very large or small ones neither overflow nor vanish.
+ */
+extern ValueScale ScaleValues(double *value, int64 n);
+
 extern ClassCount SumClassCounts(const ClassCount *counts, int ncounts);
 
 /*

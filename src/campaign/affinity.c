@@ -313,23 +313,3 @@ next_products(PG_FUNCTION_ARGS)
 	EndBaskets(baskets);
 	return (Datum) 0;
 }
-
-/* ---------- for the views ---------- */
-
-/* (found, drawn, marked, total bigint) */
-PG_FUNCTION_INFO_V1(hypergeometric_tail);
-Datum
-hypergeometric_tail(PG_FUNCTION_ARGS)
-{
-	int64 found = PG_GETARG_INT64(0);
-	int64 drawn = PG_GETARG_INT64(1);
-	int64 marked = PG_GETARG_INT64(2);
-	int64 total = PG_GETARG_INT64(3);
-
-	if (drawn < 0 || marked < 0 || total < Max(drawn, marked) || total > PG_UINT32_MAX)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("no hypergeometric distribution has " INT64_FORMAT
-							   " drawn and " INT64_FORMAT " marked of " INT64_FORMAT,
-							   drawn, marked, total)));
-	PG_RETURN_FLOAT8(HypergeometricTail(found, drawn, marked, total));
-}

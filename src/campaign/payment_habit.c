@@ -12,6 +12,7 @@
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "utils/date.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
@@ -237,23 +238,21 @@ payment_alarm_transfn(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-static int
-ByPaid(const void *a, const void *b)
-{
-	DateADT x = ((const Payment *) a)->paid;
-	DateADT y = ((const Payment *) b)->paid;
+#define ST_SORT SortByPaid
+#define ST_ELEMENT_TYPE Payment
+#define ST_COMPARE(a, b) ((a)->paid < (b)->paid ? -1 : (a)->paid > (b)->paid)
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
-	return (x > y) - (x < y);
-}
-
-static int
-ByDue(const void *a, const void *b)
-{
-	DateADT x = ((const Payment *) a)->due;
-	DateADT y = ((const Payment *) b)->due;
-
-	return (x > y) - (x < y);
-}
+#define ST_SORT SortByDue
+#define ST_ELEMENT_TYPE Payment
+#define ST_COMPARE(a, b) ((a)->due < (b)->due ? -1 : (a)->due > (b)->due)
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 static inline int64
 DaysTaken(const Payment *payment)
@@ -280,24 +279,69 @@ MayAlarm(const AlarmState *state)
 	return newest <= largest;
 }
 
-/* Adds a number to `n` sorted ones. */
+/*
+ * Some of `all` sorted numbers, and how many of each: a tree of sums (Fenwick), so that a customer
+ * with very many payments costs no more for each of them.
+ */
+typedef struct Chosen
+{
+	int64 n;
+	int64 all;
+	int64 *sorted;
+	int64 *sums; /* from 1 on */
+} Chosen;
+
+static Chosen
+ChooseAmong(const Payment *payments, int64 n)
+{
+	Chosen chosen = {0, n, palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE),
+					 palloc_extended((n + 1) * sizeof(int64), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO)};
+
+	for (int64 i = 0; i < n; i++)
+		chosen.sorted[i] = DaysTaken(&payments[i]);
+	SortPayments(chosen.sorted, n);
+	return chosen;
+}
+
 static void
-InsertSorted(int64 *numbers, int64 n, int64 number)
+Choose(Chosen *chosen, int64 number)
 {
 	int64 low = 0;
-	int64 high = n;
+	int64 high = chosen->all;
 
 	while (low < high)
 	{
 		int64 middle = low + (high - low) / 2;
 
-		if (numbers[middle] <= number)
+		if (chosen->sorted[middle] < number)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	memmove(numbers + low + 1, numbers + low, (n - low) * sizeof(int64));
-	numbers[low] = number;
+	for (int64 i = low + 1; i <= chosen->all; i += i & -i)
+		chosen->sums[i]++;
+	chosen->n++;
+}
+
+/* The chosen number with `rank` others before it. */
+static int64
+ChosenOfRank(const Chosen *chosen, int64 rank)
+{
+	int64 at = 0;
+
+	for (int64 step = INT64CONST(1) << pg_leftmost_one_pos64(chosen->all); step > 0; step /= 2)
+		if (at + step <= chosen->all && chosen->sums[at + step] <= rank)
+			rank -= chosen->sums[at += step];
+	return chosen->sorted[at];
+}
+
+/* Twice the median of the chosen ones; 0: none, or it is below 0. */
+static int64
+TwiceUsual(const Chosen *chosen)
+{
+	if (chosen->n == 0)
+		return 0;
+	return Max(ChosenOfRank(chosen, (chosen->n - 1) / 2) + ChosenOfRank(chosen, chosen->n / 2), 0);
 }
 
 /*
@@ -308,23 +352,25 @@ InsertSorted(int64 *numbers, int64 n, int64 number)
 static void
 FindAlarms(const AlarmState *state, const Payment *paid, int64 *alarms)
 {
-	int64 *taken = palloc_extended(state->npayments * sizeof(int64), MCXT_ALLOC_HUGE);
-	int64 n = 0;
+	Chosen taken = ChooseAmong(paid, state->npayments);
 
 	for (int64 i = 0; i < state->npayments; i++)
 	{
 		const Payment *payment = &state->payments[i];
 
 		CHECK_FOR_INTERRUPTS();
-		for (; n < state->npayments && paid[n].paid <= payment->due; n++)
-			InsertSorted(taken, n, DaysTaken(&paid[n]));
+		while (taken.n < state->npayments && paid[taken.n].paid <= payment->due)
+		{
+			CHECK_FOR_INTERRUPTS();
+			Choose(&taken, DaysTaken(&paid[taken.n]));
+		}
 		/* the first day of more days than the median, which may be half a day */
-		alarms[i] =
-			(int64) payment->due + 1 + (n == 0 ? 0 : Max(taken[(n - 1) / 2] + taken[n / 2], 0) / 2);
+		alarms[i] = (int64) payment->due + 1 + TwiceUsual(&taken) / 2;
 		if (payment->paid <= alarms[i] || alarms[i] > state->day)
 			alarms[i] = (int64) state->day + 1;
 	}
-	pfree(taken);
+	pfree(taken.sorted);
+	pfree(taken.sums);
 }
 
 /* Whether an alarm is given on the day, and not left out for one within the pause before. */
@@ -385,8 +431,8 @@ payment_alarm_finalfn(PG_FUNCTION_ARGS)
 	size = state->npayments * sizeof(Payment);
 	paid = memcpy(palloc_extended(size, MCXT_ALLOC_HUGE), state->payments, size);
 	alarms = palloc_extended(state->npayments * sizeof(int64), MCXT_ALLOC_HUGE);
-	qsort(paid, state->npayments, sizeof(Payment), ByPaid);
-	qsort(state->payments, state->npayments, sizeof(Payment), ByDue);
+	SortByPaid(paid, state->npayments);
+	SortByDue(state->payments, state->npayments);
 	FindAlarms(state, paid, alarms);
 	if (!IsGiven(state, alarms))
 		PG_RETURN_NULL();

@@ -13,6 +13,7 @@
 
 #include "miscadmin.h"
 #include "storage/shmem.h"
+#include "utils/float.h"
 
 #include "match/binning.h"
 
@@ -70,16 +71,7 @@ typedef struct Measure
 	const Fineness *fine;
 } Measure;
 
-static inline Tally
-AddTallies(Tally a, Tally b)
-{
-	a.rows += b.rows;
-	a.sum += b.sum;
-	a.squares += b.squares;
-	return a;
-}
-
-static Tally
+Tally
 SumTallies(const Tally *tallies, int n)
 {
 	Tally total = {0};
@@ -447,6 +439,20 @@ RankZ(const Measure *m, const Tally *levels, int nlevels, bool squared)
 	}
 	variance = n * m->variance / (n - 1) * (squares - sum * sum / n);
 	return variance > 0 ? (found - m->mean * sum) / sqrt(variance) : 0;
+}
+
+double
+RankCorrelation(const Tally *levels, int nlevels, const Outcome *outcome)
+{
+	Tally total = SumTallies(levels, nlevels);
+	Measure m = MeasureOf(total, outcome);
+	int used = 0;
+
+	for (int i = 0; i < nlevels; i++)
+		used += levels[i].rows > 0;
+	if (used < 2 || m.variance == 0)
+		return get_float8_nan();
+	return RankZ(&m, levels, nlevels, false) / sqrt(total.rows - 1);
 }
 
 /*

@@ -37,6 +37,17 @@ TallyOf(ClassCount count)
 	return (Tally){(double) count.targets + count.others, count.targets, count.targets};
 }
 
+static inline Tally
+AddTallies(Tally a, Tally b)
+{
+	a.rows += b.rows;
+	a.sum += b.sum;
+	a.squares += b.squares;
+	return a;
+}
+
+extern Tally SumTallies(const Tally *tallies, int n);
+
 /*
  * The fewest rows of a bin: enough to expect five of each class, as for chi-square; as many more of
  * values as their tails are heavy.
@@ -62,6 +73,9 @@ typedef struct Bins
 	double ratio;   /* likelihood ratio behind the bins; 0 if there is only one */
 	double luck;    /* the part of it expected by chance */
 } Bins;
+
+/* The correlation of the ranks of levels, which are in order, with the outcome; NaN for none. */
+extern double RankCorrelation(const Tally *levels, int nlevels, const Outcome *outcome);
 
 /* The share of a likelihood ratio that chance does not explain. */
 extern double SignalShare(double ratio, double luck);

@@ -203,6 +203,17 @@ ReceiveValue(StringInfo in)
 	return value;
 }
 
+void
+CheckHandedOver(Size bytes, int64 nrows)
+{
+	if (bytes > MaxAllocSize / 10 * 9)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a parallel worker has too many rows to hand over: " INT64_FORMAT, nrows),
+				 errhint("Fit on a sample: it tells as much.  Or set "
+						 "max_parallel_workers_per_gather to 0.")));
+}
+
 PG_FUNCTION_INFO_V1(match_fit_serialize);
 Datum
 match_fit_serialize(PG_FUNCTION_ARGS)
@@ -213,12 +224,7 @@ match_fit_serialize(PG_FUNCTION_ARGS)
 	StringInfoData out;
 
 	(void) AggregateContext(fcinfo, "match_fit_serialize");
-	if (bytes > MaxAllocSize / 10 * 9)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("a parallel worker has too many rows to hand over: " INT64_FORMAT,
-							   state->nrows),
-						errhint("Fit on a sample: it tells as much.  Or set "
-								"max_parallel_workers_per_gather to 0.")));
+	CheckHandedOver(bytes, state->nrows);
 	pq_begintypsend(&out);
 	enlargeStringInfo(&out, bytes);
 	pq_sendbyte(&out, state->with_value);
@@ -627,7 +633,8 @@ AddFitFeatures(FitFeatures *f)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("match_fit needs the profile_model to know the attributes of its "
 							"options")));
-		CheckBinOptions((Jsonb *) f->rows->options, "match_fit", CanHaveOwnBins, f->rows->words);
+		CheckBinOptions((Jsonb *) f->rows->options, "match_fit", NULL, CanHaveOwnBins,
+						f->rows->words);
 	}
 	f->room = 64;
 	f->features = palloc(f->room * sizeof(ScorecardFeature));
@@ -665,44 +672,21 @@ TakeTargets(FitFeatures *f)
 	f->min_size = MinBinSize(TallyOf(f->total), &f->outcome);
 }
 
-/*
- * Values less their mean, in standard deviations; nothing where they are all equal.  Sums are of
- * values divided by a power of two, so that squares of very large or small ones neither overflow
- * nor vanish.
- */
+/* Values less their mean, in standard deviations. */
 static void
 TakeValues(FitFeatures *f)
 {
 	int64 n = f->rows->nrows;
-	double squares = 0;
-	double fourths = 0;
-	int power;
+	ValueScale scale;
 
 	f->value = palloc_extended(mul_size(n, sizeof(double)), MCXT_ALLOC_HUGE);
-	/* they are sorted: of equal values no rounding must make different ones */
-	f->equal = f->places[0].value == f->places[n - 1].value;
-	(void) frexp(Max(fabs(f->places[0].value), fabs(f->places[n - 1].value)), &power);
 	for (int64 i = 0; i < n; i++)
-	{
-		f->value[i] = ldexp(f->places[i].value, -power);
-		f->mean += f->value[i] / n;
-	}
-	if (f->equal)
-		f->mean = f->value[0];
-	for (int64 i = 0; i < n; i++)
-	{
-		f->value[i] -= f->mean;
-		squares += f->value[i] * f->value[i] / n;
-	}
-	f->deviation = sqrt(squares);
-	for (int64 i = 0; !f->equal && i < n; i++)
-	{
-		f->value[i] /= f->deviation;
-		fourths += f->value[i] * f->value[i] * f->value[i] * f->value[i] / n;
-	}
-	f->mean = ldexp(f->mean, power);
-	f->deviation = ldexp(f->deviation, power);
-	f->outcome = (Outcome){.is_value = true, .kurtosis = fourths};
+		f->value[i] = f->places[i].value;
+	scale = ScaleValues(f->value, n);
+	f->equal = scale.equal;
+	f->mean = scale.mean;
+	f->deviation = scale.deviation;
+	f->outcome = (Outcome){.is_value = true, .kurtosis = scale.kurtosis};
 	f->min_size = MinBinSize((Tally){.rows = n}, &f->outcome);
 }
 

@@ -26,6 +26,9 @@ typedef struct FitRows
 	int64 skipped;
 } FitRows;
 
+/* An error for more than a worker can hand over to the leader. */
+extern void CheckHandedOver(Size bytes, int64 nrows);
+
 /* What a row says besides its profile. */
 typedef struct FitTarget
 {

@@ -7,6 +7,7 @@
 
 #include "common/shortest_dec.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "lib/stringinfo.h"
 
 #include "match/match_model.h"
@@ -438,4 +439,33 @@ FeatureValue(const MatchModel *model, const MatchFeature *feature, const Profile
 	if (!FeatureIsSet(model, feature))
 		return pstrdup(DictionaryText(att, view->codes[feature->slot]));
 	return BinLabel(model, feature, FeatureBin(feature, view));
+}
+
+int
+NextBin(const MatchFeature *feature, int *at)
+{
+	while (*at < feature->nbins)
+	{
+		const MatchBin *bin;
+		int b;
+
+		CHECK_FOR_INTERRUPTS();
+		b = ++*at % feature->nbins;
+		bin = &feature->bins[b];
+		if (bin->count.targets + bin->count.others > 0)
+			return b;
+	}
+	return -1;
+}
+
+int
+CountAttributes(const MatchModel *model)
+{
+	int n = 0;
+
+	/* the members of a set share a slot */
+	for (int i = 0; i < model->nfeatures; i++)
+		n += model->features[i].nparts == 0 &&
+			 (i == 0 || model->features[i].slot != model->features[i - 1].slot);
+	return n;
 }

@@ -107,6 +107,15 @@ extern int CheckedMaxReasons(int max_reasons);
 /* The name of the feature's attribute. */
 extern const char *FeatureName(const MatchModel *model, const MatchFeature *feature);
 
+/*
+ * The bins that there were rows in, in the order of a card: missing values last, and then -1.  `at`
+ * begins with 0.
+ */
+extern int NextBin(const MatchFeature *feature, int *at);
+
+/* How many attributes the card has, interactions apart. */
+extern int CountAttributes(const MatchModel *model);
+
 /* The label of a bin. */
 extern char *BinLabel(const MatchModel *model, const MatchFeature *feature, int bin);
 

@@ -16,7 +16,9 @@
 #include "base/caller_query.h"
 #include "match/match_query.h"
 
-#define NEAREST_TARGETS 10       /* that a prospect is compared with by method nearest */
+#define NEAREST_TARGETS 10 /* that a prospect is compared with by method nearest */
+#define NEAREST_SHARE 100  /* or one in so many: where many are alike, ten are all the same */
+#define MOST_NEAREST 50
 #define MAX_NEAREST_OTHERS 10000 /* what nearest_profiles returns at most */
 
 /* ---------- parts of the SELECT ---------- */
@@ -86,12 +88,15 @@ CountNearest(const MatchQuery *q, char **targets, char **others)
 		q,
 		psprintf(
 			"SELECT x.k::text, greatest(1, least(%d, pg_catalog.round(x.k * x.others / "
-			"x.targets)))::bigint::text FROM (SELECT least(%d, pg_catalog.count(*) FILTER (WHERE "
+			"x.targets)))::bigint::text FROM (SELECT least(greatest(%d, least(%d, "
+			"pg_catalog.count(*) FILTER (WHERE u.is_target) / %d)), pg_catalog.count(*) FILTER "
+			"(WHERE "
 			"u.is_target)) AS k, greatest(1, pg_catalog.count(*) FILTER (WHERE "
 			"u.is_target))::float8 "
 			"AS targets, pg_catalog.count(*) FILTER (WHERE NOT u.is_target) AS others FROM %s) AS "
 			"x",
-			MAX_NEAREST_OTHERS, NEAREST_TARGETS, RowsOf(q, q->customers)),
+			MAX_NEAREST_OTHERS, NEAREST_TARGETS, MOST_NEAREST, NEAREST_SHARE,
+			RowsOf(q, q->customers)),
 		targets, others);
 }
 

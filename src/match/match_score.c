@@ -398,17 +398,15 @@ match_card(PG_FUNCTION_ARGS)
 	{
 		const MatchFeature *feature = &model->features[i];
 
-		CHECK_FOR_INTERRUPTS();
-		/* missing values come last */
-		for (int k = 1; k <= feature->nbins; k++)
+		int at = 0;
+		int b;
+
+		while ((b = NextBin(feature, &at)) >= 0)
 		{
-			int b = k % feature->nbins;
 			ClassCount count = feature->bins[b].count;
 			Datum values[7];
 			bool nulls[7] = {false};
 
-			if (BinRows(count) == 0)
-				continue;
 			values[0] = CStringGetTextDatum(FeatureName(model, feature));
 			values[1] = CStringGetTextDatum(BinLabel(model, feature, b));
 			values[2] = Int64GetDatum(BinRows(count));
@@ -469,16 +467,12 @@ match_quality(PG_FUNCTION_ARGS)
 	double rate = no_rate ? 0 : BaseRate(model);
 	Datum values[13];
 	bool nulls[13] = {false};
-	int attributes = 0;
 
-	for (int i = 0; i < model->nfeatures; i++)
-		attributes += model->features[i].nparts == 0 &&
-					  (i == 0 || model->features[i].slot != model->features[i - 1].slot);
 	values[0] = Int64GetDatum(card->nrows);
 	values[1] = Int64GetDatum(card->ntargets);
 	values[2] = Float8GetDatum(rate);
 	nulls[2] = no_rate;
-	values[3] = Int32GetDatum(attributes);
+	values[3] = Int32GetDatum(CountAttributes(model));
 	values[4] = Float8GetDatum(card->quality.auc);
 	values[5] = Float8GetDatum(card->quality.log_loss);
 	/* the log loss if everybody gets the base rate */

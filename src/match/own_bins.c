@@ -15,6 +15,7 @@
 typedef struct OptionCheck
 {
 	const char *function;
+	const char *more;
 	const char *option;
 	bool (*known)(const char *name, const void *arg);
 	const void *arg;
@@ -41,19 +42,23 @@ CheckOption(const char *key, const JsonbValue *value, void *arg)
 	OptionCheck *check = (OptionCheck *) arg;
 
 	check->option = key;
+	if (check->more != NULL && strcmp(key, check->more) == 0)
+		return;
 	if (strcmp(key, "special") != 0 && strcmp(key, "breaks") != 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("%s has no option \"%s\"", check->function, key),
-						errhint("The options are special and breaks.")));
+						check->more == NULL
+							? errhint("The options are special and breaks.")
+							: errhint("The options are special, breaks and %s.", check->more)));
 	if (value->type != jbvNull)
 		JsonEachMember(JsonObject(value, key), CheckAttribute, check);
 }
 
 void
-CheckBinOptions(Jsonb *options, const char *function,
+CheckBinOptions(Jsonb *options, const char *function, const char *more,
 				bool (*known)(const char *name, const void *arg), const void *arg)
 {
-	OptionCheck check = {.function = function, .known = known, .arg = arg};
+	OptionCheck check = {.function = function, .more = more, .known = known, .arg = arg};
 
 	if (!JsonContainerIsObject(&options->root))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),

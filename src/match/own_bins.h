@@ -39,8 +39,11 @@ typedef struct OwnBins
 	int ngroups; /* of words */
 } OwnBins;
 
-/* Checks the options as a whole; `known` tells whether there is an attribute of that name. */
-extern void CheckBinOptions(Jsonb *options, const char *function,
+/*
+ * Checks the options as a whole; `known` tells whether there is an attribute of that name.  `more`
+ * is another option that the function has, and checks; NULL for none.
+ */
+extern void CheckBinOptions(Jsonb *options, const char *function, const char *more,
 							bool (*known)(const char *name, const void *arg), const void *arg);
 
 /* The bins given for an attribute; NULL if there are none.  Of `ordered` words breaks are borders.

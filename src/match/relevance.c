@@ -1,8 +1,10 @@
 /*
- * relevance.c: attribute_relevance, how well each attribute tells targets from others.
+ * relevance.c: attribute_relevance, how well each attribute tells targets from others, or high
+ * values from low ones.
  *
- * The state counts targets and others by distinct value; bins, statistics and labels are made at
- * the end.  A single attribute and a whole record share all of it.
+ * The state counts targets and others by distinct value; of values, it keeps those of each row and
+ * which attributes went with it.  Bins, statistics and labels are made at the end.  A single
+ * attribute and a whole record share all of it.
  */
 #include "postgres.h"
 
@@ -27,26 +29,17 @@
 
 #include "base/bytes.h"
 #include "base/common.h"
+#include "base/json_read.h"
+#include "base/local_day.h"
 #include "base/sortable_float.h"
 #include "base/statistics.h"
-#include "match/relevance_bins.h"
+#include "match/fit_rows.h"
+#include "match/relevance.h"
 
-#define FEW_TARGETS 50
 #define VERY_STRONG 0.5 /* information value */
-#define JUMP 3          /* times the information of the next attribute: too much to be true */
-
-/* The state of the aggregates. */
-typedef struct RelevanceState
-{
-	MemoryContext context;
-	MemoryContext row; /* reset after each row */
-	RecordShape shape; /* of records only */
-	Jsonb *options;    /* bins that are given; NULL for none */
-	int nattributes;
-	CountedAttribute *attributes;
-	ClassCount rows;
-	int64 without_target;
-} RelevanceState;
+#define LATE_ROWS 5     /* so many days, and such a share, after the one by which all is known */
+#define LATE_SHARE 0.01
+#define JUMP 3 /* times the information of the next attribute: too much to be true */
 
 /* ---------- counting ---------- */
 
@@ -83,10 +76,13 @@ SetAsWord(Word *members, int nmembers)
 	return (Word){bytes.data, bytes.len};
 }
 
+/* Counts the value of an attribute in the row that StartRow began. */
 static void
-CountValue(CountedAttribute *attribute, bool isnull, Datum value, bool is_target)
+CountValue(RelevanceState *state, int i, bool isnull, Datum value, bool is_target)
 {
+	CountedAttribute *attribute = &state->attributes[i];
 	AttributeColumn *column = &attribute->column;
+	int32 code = NO_LEVEL;
 	bool missing = isnull;
 	uint64 buffer;
 	Word word;
@@ -102,6 +98,8 @@ CountValue(CountedAttribute *attribute, bool isnull, Datum value, bool is_target
 
 				missing = isnan(number);
 				word = NumberAsWord(number, &buffer);
+				if (column->class == COLUMN_DATE && number > state->known_day)
+					attribute->late++;
 				break;
 			}
 			case COLUMN_ARRAY:
@@ -117,16 +115,18 @@ CountValue(CountedAttribute *attribute, bool isnull, Datum value, bool is_target
 				missing = word.length == 0;
 		}
 	if (!missing)
-		CountTargets(attribute->table, word, OneRow(is_target));
+		code = CountTargets(attribute->table, word, OneRow(is_target));
 	else if (is_target)
 		attribute->missing.targets++;
 	else
 		attribute->missing.others++;
+	if (state->of_values)
+		state->level[(state->rows.others - 1) * state->nattributes + i] = code;
 }
 
 /* A state in the aggregate's own context. */
 static RelevanceState *
-NewState(MemoryContext parent, int nattributes)
+NewState(MemoryContext parent, int nattributes, bool of_values)
 {
 	MemoryContext context =
 		AllocSetContextCreate(parent, "attribute_relevance", ALLOCSET_DEFAULT_SIZES);
@@ -135,6 +135,9 @@ NewState(MemoryContext parent, int nattributes)
 	state->context = context;
 	state->row = AllocSetContextCreate(context, "attribute_relevance row", ALLOCSET_SMALL_SIZES);
 	state->nattributes = nattributes;
+	state->of_values = of_values;
+	state->known_by = -1;
+	state->known_day = get_float8_infinity();
 	state->attributes =
 		MemoryContextAllocZero(context, sizeof(CountedAttribute) * Max(1, nattributes));
 	return state;
@@ -149,6 +152,31 @@ StartAttribute(RelevanceState *state, int i, Oid type)
 	attribute->table = CreateTargetCounts(state->context);
 }
 
+/* Room for `more` rows with values. */
+static void
+ReserveRows(RelevanceState *state, int64 more)
+{
+	while (state->room < state->rows.others + more)
+		state->value = GrownArray(state->context, state->value, &state->room, sizeof(double));
+	while (state->level_room < state->rows.others + more)
+		state->level = GrownArray(state->context, state->level, &state->level_room,
+								  sizeof(int32) * Max(1, state->nattributes));
+}
+
+/* A row with a value, and no attribute yet. */
+static void
+KeepValue(RelevanceState *state, double value)
+{
+	if (!isfinite(value))
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						errmsg("a value must be finite, not %g", value)));
+	ReserveRows(state, 1);
+	state->value[state->rows.others] = value;
+	for (int i = 0; i < state->nattributes; i++)
+		state->level[state->rows.others * state->nattributes + i] = NO_LEVEL;
+	state->rows.others++;
+}
+
 /* Counts the row; false if it has no target and is not used further. */
 static bool
 StartRow(RelevanceState *state, FunctionCallInfo fcinfo)
@@ -158,23 +186,29 @@ StartRow(RelevanceState *state, FunctionCallInfo fcinfo)
 		state->without_target++;
 		return false;
 	}
-	if (PG_GETARG_BOOL(2))
+	if (state->of_values)
+		KeepValue(state, PG_GETARG_FLOAT8(2));
+	else if (PG_GETARG_BOOL(2))
 		state->rows.targets++;
 	else
 		state->rows.others++;
 	return true;
 }
 
-/* (state, attribute of any type, is_target) */
-PG_FUNCTION_INFO_V1(attribute_relevance_transfn);
-Datum
-attribute_relevance_transfn(PG_FUNCTION_ARGS)
+static inline bool
+IsTarget(const RelevanceState *state, FunctionCallInfo fcinfo)
+{
+	return !state->of_values && PG_GETARG_BOOL(2);
+}
+
+static Datum
+CountAttributeRow(FunctionCallInfo fcinfo, bool of_values)
 {
 	RelevanceState *state;
 
 	if (PG_ARGISNULL(0))
 	{
-		state = NewState(AggregateContext(fcinfo, "attribute_relevance"), 1);
+		state = NewState(AggregateContext(fcinfo, "attribute_relevance"), 1, of_values);
 		StartAttribute(state, 0, get_fn_expr_argtype(fcinfo->flinfo, 1));
 	}
 	else
@@ -186,11 +220,27 @@ attribute_relevance_transfn(PG_FUNCTION_ARGS)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(state->row);
 
-		CountValue(&state->attributes[0], PG_ARGISNULL(1), PG_GETARG_DATUM(1), PG_GETARG_BOOL(2));
+		CountValue(state, 0, PG_ARGISNULL(1), PG_GETARG_DATUM(1), IsTarget(state, fcinfo));
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(state->row);
 	}
 	PG_RETURN_POINTER(state);
+}
+
+/* (state, attribute of any type, is_target) */
+PG_FUNCTION_INFO_V1(attribute_relevance_transfn);
+Datum
+attribute_relevance_transfn(PG_FUNCTION_ARGS)
+{
+	return CountAttributeRow(fcinfo, false);
+}
+
+/* (state, attribute of any type, value) */
+PG_FUNCTION_INFO_V1(value_relevance_transfn);
+Datum
+value_relevance_transfn(PG_FUNCTION_ARGS)
+{
+	return CountAttributeRow(fcinfo, true);
 }
 
 /* Is the name among the elements of a text array? */
@@ -266,13 +316,36 @@ CanHaveOwnBins(const char *name, const void *arg)
 	return false;
 }
 
+/* The option "known_by": a day, or the column that has the day of each row. */
+static void
+TakeKnownBy(RelevanceState *state, Jsonb *options)
+{
+	JsonbValue value;
+	char *text;
+
+	if (!JsonMember(&options->root, "known_by", &value) || value.type == jbvNull)
+		return;
+	text = JsonString(&value, "\"known_by\"");
+	for (int i = 0; i < state->nattributes; i++)
+		if (state->attributes[i].table != NULL &&
+			state->attributes[i].column.class == COLUMN_DATE &&
+			strcmp(state->attributes[i].name, text) == 0)
+		{
+			state->known_by = i;
+			state->attributes[i].ignored = true;
+			return;
+		}
+	state->known_day = DayFromText(text);
+}
+
 /* Takes options, which must outlive the state. */
 static void
 TakeOptions(RelevanceState *state, Jsonb *options)
 {
 	MemoryContext caller = MemoryContextSwitchTo(state->context);
 
-	CheckBinOptions(options, "attribute_relevance", CanHaveOwnBins, state);
+	CheckBinOptions(options, "attribute_relevance", "known_by", CanHaveOwnBins, state);
+	TakeKnownBy(state, options);
 	state->options = options;
 	for (int i = 0; i < state->nattributes; i++)
 	{
@@ -289,10 +362,8 @@ TakeOptions(RelevanceState *state, Jsonb *options)
 	MemoryContextSwitchTo(caller);
 }
 
-/* (state, record, is_target [, ignored [, options]]) */
-PG_FUNCTION_INFO_V1(attribute_relevance_record_transfn);
-Datum
-attribute_relevance_record_transfn(PG_FUNCTION_ARGS)
+static Datum
+CountRecordRow(FunctionCallInfo fcinfo, bool of_values)
 {
 	RelevanceState *state = PG_ARGISNULL(0) ? NULL : (RelevanceState *) PG_GETARG_POINTER(0);
 	HeapTupleHeader record;
@@ -310,7 +381,7 @@ attribute_relevance_record_transfn(PG_FUNCTION_ARGS)
 		MemoryContext context = AggregateContext(fcinfo, "attribute_relevance");
 
 		DeformRecord(&shape, record, context);
-		state = NewState(context, shape.columns->natts);
+		state = NewState(context, shape.columns->natts, of_values);
 		state->shape = shape;
 		StartAttributes(state,
 						PG_NARGS() > 3 && !PG_ARGISNULL(3) ? PG_GETARG_ARRAYTYPE_P(3) : NULL);
@@ -327,14 +398,35 @@ attribute_relevance_record_transfn(PG_FUNCTION_ARGS)
 	if (!StartRow(state, fcinfo))
 		PG_RETURN_POINTER(state);
 
+	if (state->known_by >= 0)
+		state->known_day = state->shape.nulls[state->known_by]
+							   ? get_float8_infinity()
+							   : ColumnDay(&state->attributes[state->known_by].column,
+										   state->shape.values[state->known_by]);
 	caller = MemoryContextSwitchTo(state->row);
 	for (int i = 0; i < state->nattributes; i++)
 		if (!state->attributes[i].ignored)
-			CountValue(&state->attributes[i], state->shape.nulls[i], state->shape.values[i],
-					   PG_GETARG_BOOL(2));
+			CountValue(state, i, state->shape.nulls[i], state->shape.values[i],
+					   IsTarget(state, fcinfo));
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(state->row);
 	PG_RETURN_POINTER(state);
+}
+
+/* (state, record, is_target [, ignored [, options]]) */
+PG_FUNCTION_INFO_V1(attribute_relevance_record_transfn);
+Datum
+attribute_relevance_record_transfn(PG_FUNCTION_ARGS)
+{
+	return CountRecordRow(fcinfo, false);
+}
+
+/* (state, record, value [, ignored [, options]]) */
+PG_FUNCTION_INFO_V1(value_relevance_record_transfn);
+Datum
+value_relevance_record_transfn(PG_FUNCTION_ARGS)
+{
+	return CountRecordRow(fcinfo, true);
 }
 
 /* ---------- states of several processes ---------- */
@@ -343,7 +435,7 @@ attribute_relevance_record_transfn(PG_FUNCTION_ARGS)
 static RelevanceState *
 LikeState(MemoryContext parent, const RelevanceState *other)
 {
-	RelevanceState *state = NewState(parent, other->nattributes);
+	RelevanceState *state = NewState(parent, other->nattributes, other->of_values);
 
 	for (int i = 0; i < state->nattributes; i++)
 	{
@@ -365,6 +457,46 @@ LikeState(MemoryContext parent, const RelevanceState *other)
 	return state;
 }
 
+/* Whether attributes of two states are the same. */
+static bool
+AreSameAttributes(const CountedAttribute *a, const CountedAttribute *b)
+{
+	return (a->table == NULL) == (b->table == NULL) &&
+		   (a->table == NULL || a->column.type == b->column.type) &&
+		   (a->name == NULL) == (b->name == NULL) &&
+		   (a->name == NULL || strcmp(a->name, b->name) == 0);
+}
+
+/* Adds what is known of an attribute; of values the rows must have been added before. */
+static void
+AddAttribute(RelevanceState *state, const RelevanceState *other, int i)
+{
+	CountedAttribute *attribute = &state->attributes[i];
+	const CountedAttribute *from = &other->attributes[i];
+	int n = state->nattributes;
+	int32 *to = state->level + (state->rows.others - other->rows.others) * n;
+	int32 *code = NULL;
+
+	attribute->missing.targets += from->missing.targets;
+	attribute->missing.others += from->missing.others;
+	attribute->late += from->late;
+	if (from->table == NULL)
+		return;
+	if (state->of_values)
+		code = palloc_extended(mul_size((Size) CountLevels(from->table) + 1, sizeof(int32)),
+							   MCXT_ALLOC_HUGE);
+	AddTargetCounts(attribute->table, from->table, code);
+	if (!state->of_values)
+		return;
+	for (int64 row = 0; row < other->rows.others; row++)
+	{
+		int32 level = other->level[row * n + i];
+
+		to[row * n + i] = level == NO_LEVEL ? NO_LEVEL : code[level];
+	}
+	pfree(code);
+}
+
 PG_FUNCTION_INFO_V1(attribute_relevance_combine);
 Datum
 attribute_relevance_combine(PG_FUNCTION_ARGS)
@@ -373,33 +505,31 @@ attribute_relevance_combine(PG_FUNCTION_ARGS)
 	RelevanceState *state = PG_ARGISNULL(0) ? NULL : (RelevanceState *) PG_GETARG_POINTER(0);
 	const RelevanceState *other =
 		PG_ARGISNULL(1) ? NULL : (const RelevanceState *) PG_GETARG_POINTER(1);
+	bool same;
 
 	if (other == NULL)
 		PG_RETURN_STATE(state);
 	if (state == NULL)
 		state = LikeState(context, other);
-	if (state->nattributes != other->nattributes)
+	same = state->nattributes == other->nattributes;
+	for (int i = 0; same && i < state->nattributes; i++)
+		same = AreSameAttributes(&state->attributes[i], &other->attributes[i]);
+	if (!same)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("attribute_relevance needs records that have the same columns")));
+	if (state->of_values && other->rows.others > 0)
+	{
+		ReserveRows(state, other->rows.others);
+		memcpy(state->value + state->rows.others, other->value,
+			   other->rows.others * sizeof(double));
+		for (int64 i = 0; i < other->rows.others * state->nattributes; i++)
+			state->level[state->rows.others * state->nattributes + i] = NO_LEVEL;
+	}
 	state->without_target += other->without_target;
 	state->rows.targets += other->rows.targets;
 	state->rows.others += other->rows.others;
 	for (int i = 0; i < state->nattributes; i++)
-	{
-		CountedAttribute *attribute = &state->attributes[i];
-		const CountedAttribute *from = &other->attributes[i];
-
-		if ((attribute->table == NULL) != (from->table == NULL) ||
-			(from->table != NULL && attribute->column.type != from->column.type) ||
-			(from->name != NULL && strcmp(attribute->name, from->name) != 0))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("attribute_relevance needs records that have the same columns")));
-		attribute->missing.targets += from->missing.targets;
-		attribute->missing.others += from->missing.others;
-		if (from->table != NULL)
-			AddTargetCounts(attribute->table, from->table);
-	}
+		AddAttribute(state, other, i);
 	PG_RETURN_POINTER(state);
 }
 
@@ -424,7 +554,7 @@ static void
 SendAttribute(StringInfo out, const CountedAttribute *attribute)
 {
 	int name = attribute->name == NULL ? 0 : strlen(attribute->name);
-	int nlevels;
+	int nlevels = attribute->table == NULL ? 0 : CountLevels(attribute->table);
 	Level *levels;
 
 	pq_sendbyte(out, attribute->ignored);
@@ -432,9 +562,10 @@ SendAttribute(StringInfo out, const CountedAttribute *attribute)
 	SendBytes(out, attribute->name, name);
 	pq_sendint32(out, attribute->table == NULL ? InvalidOid : attribute->column.type);
 	SendCount(out, attribute->missing);
+	pq_sendint64(out, attribute->late);
 	if (attribute->table == NULL)
 		return;
-	levels = SortedLevels(attribute->table, &nlevels);
+	levels = LevelsByCode(attribute->table);
 	pq_sendint32(out, nlevels);
 	for (int i = 0; i < nlevels; i++)
 	{
@@ -462,6 +593,7 @@ ReceiveAttribute(StringInfo in, RelevanceState *state, int i)
 	}
 	type = pq_getmsgint(in, 4);
 	attribute->missing = ReceiveCount(in);
+	attribute->late = pq_getmsgint64(in);
 	if (!OidIsValid(type))
 		return;
 	StartAttribute(state, i, type);
@@ -483,10 +615,15 @@ attribute_relevance_serialize(PG_FUNCTION_ARGS)
 {
 	const RelevanceState *state = (const RelevanceState *) PG_GETARG_POINTER(0);
 	int length = state->options == NULL ? 0 : VARSIZE(state->options);
+	Size values = state->of_values ? mul_size(state->rows.others, sizeof(double)) : 0;
+	Size levels =
+		state->of_values ? mul_size(state->rows.others, state->nattributes * sizeof(int32)) : 0;
 	StringInfoData out;
 
 	(void) AggregateContext(fcinfo, "attribute_relevance_serialize");
+	CheckHandedOver(add_size(values, levels), state->rows.others);
 	pq_begintypsend(&out);
+	pq_sendbyte(&out, state->of_values);
 	pq_sendint32(&out, state->nattributes);
 	pq_sendint64(&out, state->without_target);
 	SendCount(&out, state->rows);
@@ -494,6 +631,9 @@ attribute_relevance_serialize(PG_FUNCTION_ARGS)
 		SendAttribute(&out, &state->attributes[i]);
 	pq_sendint32(&out, length);
 	SendBytes(&out, state->options, length);
+	/* the same machine reads them */
+	SendBytes(&out, state->value, values);
+	SendBytes(&out, state->level, levels);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
 }
 
@@ -504,11 +644,13 @@ attribute_relevance_deserialize(PG_FUNCTION_ARGS)
 	bytea *bytes = PG_GETARG_BYTEA_PP(0);
 	StringInfoData in = {.data = VARDATA_ANY(bytes), .len = VARSIZE_ANY_EXHDR(bytes)};
 	MemoryContext context = AggregateContext(fcinfo, "attribute_relevance_deserialize");
-	RelevanceState *state = NewState(context, pq_getmsgint(&in, 4));
+	bool of_values = pq_getmsgbyte(&in);
+	RelevanceState *state = NewState(context, pq_getmsgint(&in, 4), of_values);
+	ClassCount rows;
 	int length;
 
 	state->without_target = pq_getmsgint64(&in);
-	state->rows = ReceiveCount(&in);
+	rows = ReceiveCount(&in);
 	for (int i = 0; i < state->nattributes; i++)
 		ReceiveAttribute(&in, state, i);
 	length = pq_getmsgint(&in, 4);
@@ -519,24 +661,29 @@ attribute_relevance_deserialize(PG_FUNCTION_ARGS)
 		memcpy(options, pq_getmsgbytes(&in, length), length);
 		TakeOptions(state, options);
 	}
+	if (of_values && rows.others > 0)
+	{
+		Size values = rows.others * sizeof(double);
+		Size levels = rows.others * state->nattributes * sizeof(int32);
+
+		ReserveRows(state, rows.others);
+		memcpy(state->value, pq_getmsgbytes(&in, values), values);
+		memcpy(state->level, pq_getmsgbytes(&in, levels), levels);
+	}
+	state->rows = rows;
 	pq_getmsgend(&in);
 	PG_RETURN_POINTER(state);
 }
 
 /* ---------- the answer ---------- */
 
-static const char *
-Verdict(const RelevanceState *state, const Relevance *relevance)
+const char *
+VerdictInWords(const Relevance *relevance, bool few)
 {
 	double adjusted = relevance->adjusted;
-	double value = relevance->association.information_value;
-	bool few = Min(state->rows.targets, state->rows.others) < FEW_TARGETS;
+	double value = relevance->information;
 	const char *word;
 
-	if (state->rows.targets == 0)
-		return "unknown: there are no targets";
-	if (state->rows.others == 0)
-		return "unknown: there are only targets";
 	if (value < 0.02 || relevance->chance > CHANCE_LIMIT ||
 		(adjusted > CHANCE_LIMIT && value < 0.1))
 		word = "useless";
@@ -556,30 +703,29 @@ Verdict(const RelevanceState *state, const Relevance *relevance)
 	return few ? psprintf("%s (fewer than %d to learn from)", word, FEW_TARGETS) : word;
 }
 
-static Datum
-BinsDatum(const Relevance *relevance, Oid bin_type)
+static const char *
+Verdict(const RelevanceState *state, const Relevance *relevance)
+{
+	if (state->rows.targets == 0)
+		return "unknown: there are no targets";
+	if (state->rows.others == 0)
+		return "unknown: there are only targets";
+	return VerdictInWords(relevance, Min(state->rows.targets, state->rows.others) < FEW_TARGETS);
+}
+
+Datum
+BinsArray(const Relevance *relevance, Oid bin_type,
+		  void (*fill)(const Relevance *relevance, int bin, Datum *values))
 {
 	TupleDesc columns = lookup_rowtype_tupdesc(bin_type, -1);
 	Datum rows[MOST_RELEVANCE_BINS];
-	ClassCount total = {0, 0};
 
 	for (int b = 0; b < relevance->nbins; b++)
 	{
-		total.targets += relevance->bins[b].count.targets;
-		total.others += relevance->bins[b].count.others;
-	}
-	for (int b = 0; b < relevance->nbins; b++)
-	{
-		ClassCount count = relevance->bins[b].count;
 		Datum values[6];
 		bool nulls[6] = {false};
 
-		values[0] = CStringGetTextDatum(relevance->bins[b].label);
-		values[1] = Int64GetDatum(count.targets + count.others);
-		values[2] = Int64GetDatum(count.targets);
-		values[3] = Float8GetDatum((double) count.targets / (count.targets + count.others));
-		values[4] = Float8GetDatum(WeightOfEvidence(count, total, relevance->nbins));
-		values[5] = Float8GetDatum(GroupInformationValue(count, total, relevance->nbins));
+		fill(relevance, b, values);
 		rows[b] = HeapTupleGetDatum(heap_form_tuple(columns, values, nulls));
 	}
 	ReleaseTupleDesc(columns);
@@ -587,14 +733,33 @@ BinsDatum(const Relevance *relevance, Oid bin_type)
 		construct_array(rows, relevance->nbins, bin_type, -1, false, TYPALIGN_DOUBLE));
 }
 
+/* A row of type crm_profile.relevance_bin. */
+static void
+FillTargetBin(const Relevance *relevance, int b, Datum *values)
+{
+	ClassCount count = relevance->bins[b].count;
+	ClassCount total = {0, 0};
+
+	for (int i = 0; i < relevance->nbins; i++)
+	{
+		total.targets += relevance->bins[i].count.targets;
+		total.others += relevance->bins[i].count.others;
+	}
+	values[0] = CStringGetTextDatum(relevance->bins[b].label);
+	values[1] = Int64GetDatum(count.targets + count.others);
+	values[2] = Int64GetDatum(count.targets);
+	values[3] = Float8GetDatum((double) count.targets / (count.targets + count.others));
+	values[4] = Float8GetDatum(WeightOfEvidence(count, total, relevance->nbins));
+	values[5] = Float8GetDatum(GroupInformationValue(count, total, relevance->nbins));
+}
+
 /* One row of type crm_profile.relevance. */
 static Datum
-RelevanceDatum(const RelevanceState *state, const CountedAttribute *attribute,
-			   const Relevance *relevance, TupleDesc columns)
+RelevanceDatum(const RelevanceState *state, int i, const Relevance *relevance, TupleDesc columns)
 {
+	const CountedAttribute *attribute = &state->attributes[i];
 	const Association *a = &relevance->association;
 	int64 rows = state->rows.targets + state->rows.others;
-	Oid bin_type = get_element_type(TupleDescAttr(columns, 14)->atttypid);
 	Datum values[15];
 	bool nulls[15] = {false};
 
@@ -616,29 +781,9 @@ RelevanceDatum(const RelevanceState *state, const CountedAttribute *attribute,
 	values[11] = Int64GetDatum(rows);
 	values[12] = Int64GetDatum(state->rows.targets);
 	values[13] = Int64GetDatum(state->without_target);
-	values[14] = BinsDatum(relevance, bin_type);
+	values[14] =
+		BinsArray(relevance, get_element_type(TupleDescAttr(columns, 14)->atttypid), FillTargetBin);
 	return HeapTupleGetDatum(heap_form_tuple(columns, values, nulls));
-}
-
-PG_FUNCTION_INFO_V1(attribute_relevance_finalfn);
-Datum
-attribute_relevance_finalfn(PG_FUNCTION_ARGS)
-{
-	RelevanceState *state;
-	Relevance *relevance = palloc(sizeof(Relevance));
-	TupleDesc columns;
-	Datum result;
-
-	AggregateContext(fcinfo, "attribute_relevance");
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	state = (RelevanceState *) PG_GETARG_POINTER(0);
-	columns = lookup_rowtype_tupdesc(get_func_rettype(fcinfo->flinfo->fn_oid), -1);
-	MeasureRelevance(&state->attributes[0], relevance);
-	relevance->adjusted = relevance->chance;
-	result = RelevanceDatum(state, &state->attributes[0], relevance, columns);
-	ReleaseTupleDesc(columns);
-	PG_RETURN_DATUM(result);
 }
 
 /* The order of the result: the most informative first. */
@@ -646,8 +791,8 @@ static int
 CompareByInformation(const void *a, const void *b, void *arg)
 {
 	const Relevance *const *all = arg;
-	double x = all[*(const int *) a]->association.information_value;
-	double y = all[*(const int *) b]->association.information_value;
+	double x = all[*(const int *) a]->information;
+	double y = all[*(const int *) b]->information;
 
 	if (x != y)
 		return x > y ? -1 : 1;
@@ -665,23 +810,62 @@ FindJump(Relevance *const *all, const int *order, int n)
 
 	while (first < n && all[order[first]]->leak != NULL)
 		first++;
-	if (first + 2 < n &&
-		all[order[first]]->association.information_value >
-			Max(VERY_STRONG, JUMP * all[order[first + 1]]->association.information_value))
+	if (first + 2 < n && all[order[first]]->information >
+							 Max(VERY_STRONG, JUMP * all[order[first + 1]]->information))
 		all[order[first]]->leak = "it tells far more than any other";
 }
 
-PG_FUNCTION_INFO_V1(attribute_relevance_record_finalfn);
-Datum
-attribute_relevance_record_finalfn(PG_FUNCTION_ARGS)
+/* Whether days of the attribute were not known in time. */
+static bool
+IsLate(const RelevanceState *state, int i)
 {
-	RelevanceState *state;
-	Oid type = get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid));
+	const CountedAttribute *attribute = &state->attributes[i];
+	int64 rows = state->rows.targets + state->rows.others - attribute->missing.targets -
+				 attribute->missing.others;
+
+	return attribute->late >= LATE_ROWS && attribute->late >= LATE_SHARE * rows;
+}
+
+/* What is told of each attribute that is not ignored, and their order; returns their number. */
+static int
+MeasureAttributes(const RelevanceState *state, const struct ValueRanks *ranks, Relevance **all,
+				  int *order)
+{
+	double *adjusted = palloc((state->nattributes + 1) * sizeof(double));
+	int n = 0;
+
+	for (int i = 0; i < state->nattributes; i++)
+	{
+		if (state->attributes[i].ignored)
+			continue;
+		all[i] = palloc(sizeof(Relevance));
+		if (state->of_values)
+			MeasureValueRelevance(state, ranks, i, all[i]);
+		else
+			MeasureRelevance(&state->attributes[i], NULL, all[i]);
+		if (IsLate(state, i))
+			all[i]->leak = "some days lie after known_by";
+		adjusted[n] = all[i]->chance;
+		order[n++] = i;
+	}
+	AdjustPValues(adjusted, n);
+	for (int k = 0; k < n; k++)
+		all[order[k]]->adjusted = adjusted[k];
+	pfree(adjusted);
+	return n;
+}
+
+/* The answer for a record as an array, for a single attribute as a row. */
+static Datum
+RelevanceOf(FunctionCallInfo fcinfo, bool record)
+{
+	Oid type = get_func_rettype(fcinfo->flinfo->fn_oid);
+	const RelevanceState *state;
+	struct ValueRanks *ranks = NULL;
 	Relevance **all;
-	double *adjusted;
 	int *order;
 	Datum *rows;
-	int n = 0;
+	int n;
 	TupleDesc columns;
 
 	AggregateContext(fcinfo, "attribute_relevance");
@@ -690,28 +874,39 @@ attribute_relevance_record_finalfn(PG_FUNCTION_ARGS)
 	state = (RelevanceState *) PG_GETARG_POINTER(0);
 	all = palloc0((state->nattributes + 1) * sizeof(Relevance *));
 	order = palloc((state->nattributes + 1) * sizeof(int));
-	adjusted = palloc((state->nattributes + 1) * sizeof(double));
 	rows = palloc((state->nattributes + 1) * sizeof(Datum));
-	for (int i = 0; i < state->nattributes; i++)
+	if (state->of_values && state->rows.others > 0)
+		ranks = RankValues(state);
+	n = MeasureAttributes(state, ranks, all, order);
+	if (record)
 	{
-		if (state->attributes[i].ignored)
-			continue;
-		all[i] = palloc(sizeof(Relevance));
-		MeasureRelevance(&state->attributes[i], all[i]);
-		adjusted[n] = all[i]->chance;
-		order[n++] = i;
+		qsort_arg(order, n, sizeof(int), CompareByInformation, all);
+		FindJump(all, order, n);
+		type = get_element_type(type);
 	}
-	AdjustPValues(adjusted, n);
-	for (int k = 0; k < n; k++)
-		all[order[k]]->adjusted = adjusted[k];
-	qsort_arg(order, n, sizeof(int), CompareByInformation, all);
-	FindJump(all, order, n);
-
 	columns = lookup_rowtype_tupdesc(type, -1);
 	for (int k = 0; k < n; k++)
-		rows[k] = RelevanceDatum(state, &state->attributes[order[k]], all[order[k]], columns);
+		rows[k] = state->of_values
+					  ? ValueRelevanceDatum(state, ranks, order[k], all[order[k]], columns)
+					  : RelevanceDatum(state, order[k], all[order[k]], columns);
 	ReleaseTupleDesc(columns);
+	if (!record)
+		PG_RETURN_DATUM(rows[0]);
 	PG_RETURN_POINTER(construct_array(rows, n, type, -1, false, TYPALIGN_DOUBLE));
+}
+
+PG_FUNCTION_INFO_V1(attribute_relevance_finalfn);
+Datum
+attribute_relevance_finalfn(PG_FUNCTION_ARGS)
+{
+	return RelevanceOf(fcinfo, false);
+}
+
+PG_FUNCTION_INFO_V1(attribute_relevance_record_finalfn);
+Datum
+attribute_relevance_record_finalfn(PG_FUNCTION_ARGS)
+{
+	return RelevanceOf(fcinfo, true);
 }
 
 /* ---------- more than chance ---------- */

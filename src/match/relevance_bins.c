@@ -67,21 +67,41 @@ static const Outcome Targets = {.is_value = false};
 typedef struct Values
 {
 	const CountedAttribute *attribute;
+	Outcome outcome;
 	Level *levels;
 	int n;
-	ClassCount *counts;
+	Tally *tallies;
+	Tally missing;
 	uint8 *alone;  /* of each: the number of the special value that it is, from 1 on, or 0 */
-	Tally *common; /* counts of those that are none */
+	Tally *common; /* tallies of those that are none */
 } Values;
 
-/* A bin; without rows there is none. */
-static void
+/* A bin, and its number; without rows there is none, and its number is -1. */
+static int
 AppendBin(Relevance *relevance, char *label, ClassCount count)
 {
 	if (count.targets + count.others == 0)
-		return;
+		return -1;
 	relevance->bins[relevance->nbins].label = label;
-	relevance->bins[relevance->nbins++].count = count;
+	relevance->bins[relevance->nbins].count = count;
+	return relevance->nbins++;
+}
+
+/* Tells in which bin of the answer a level is; of targets nobody asks. */
+static inline void
+PutLevel(Relevance *relevance, const Level *level, int bin)
+{
+	if (relevance->bin_of_level != NULL)
+		relevance->bin_of_level[level->code] = bin;
+}
+
+/* The same of all levels that are not special, by the number that each bin got. */
+static void
+PutLevels(const Values *v, Relevance *relevance, const uint16 *bin, const int *number)
+{
+	for (int i = 0; i < v->n; i++)
+		if (v->alone[i] == 0)
+			PutLevel(relevance, &v->levels[i], number[bin[i]]);
 }
 
 static void
@@ -108,21 +128,23 @@ SpecialOf(const CountedAttribute *attribute, Word value)
 }
 
 static Values
-OpenValues(const CountedAttribute *attribute)
+OpenValues(const CountedAttribute *attribute, const LevelValues *values)
 {
-	Values v = {.attribute = attribute};
+	Values v = {.attribute = attribute, .outcome = values == NULL ? Targets : values->outcome};
 	Size room;
 
 	v.levels = SortedLevels(attribute->table, &v.n);
+	v.missing = values == NULL ? TallyOf(attribute->missing) : values->missing;
 	room = (Size) v.n + 1;
-	v.counts = palloc_extended(mul_size(room, sizeof(ClassCount)), MCXT_ALLOC_HUGE);
+	v.tallies = palloc_extended(mul_size(room, sizeof(Tally)), MCXT_ALLOC_HUGE);
 	v.common = palloc_extended(mul_size(room, sizeof(Tally)), MCXT_ALLOC_HUGE);
 	v.alone = palloc_extended(room, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < v.n; i++)
 	{
-		v.counts[i] = v.levels[i].count;
+		v.tallies[i] =
+			values == NULL ? TallyOf(v.levels[i].count) : values->of_level[v.levels[i].code];
 		v.alone[i] = SpecialOf(attribute, v.levels[i].value);
-		v.common[i] = v.alone[i] > 0 ? (Tally){0} : TallyOf(v.counts[i]);
+		v.common[i] = v.alone[i] > 0 ? (Tally){0} : v.tallies[i];
 	}
 	return v;
 }
@@ -138,13 +160,13 @@ FindBins(const Values *v, uint16 *bin)
 	Bins bins;
 
 	if (own == NULL || own->nbreaks == 0)
-		return ordered ? BinOrderedLevels(v->common, v->n, &Targets, bin)
-					   : BinNominalLevels(v->common, v->n, &Targets, bin);
+		return ordered ? BinOrderedLevels(v->common, v->n, &v->outcome, bin)
+					   : BinNominalLevels(v->common, v->n, &v->outcome, bin);
 	given = palloc_extended((Size) v->n + 1, MCXT_ALLOC_HUGE);
 	for (int i = 0; i < v->n; i++)
 		given[i] = ordered ? RangeOfNumber(own, NumberFromBytes(v->levels[i].value))
 						   : GroupOfWord(own, v->levels[i].value);
-	bins = TakeGivenBins(v->common, v->n, &Targets, given,
+	bins = TakeGivenBins(v->common, v->n, &v->outcome, given,
 						 1 + (ordered ? own->nbreaks : own->ngroups), bin);
 	pfree(given);
 	return bins;
@@ -158,8 +180,8 @@ CountBin(const Values *v, const uint16 *bin, int b)
 	for (int i = 0; i < v->n; i++)
 		if (bin[i] == b && v->alone[i] == 0)
 		{
-			count.targets += v->counts[i].targets;
-			count.others += v->counts[i].others;
+			count.targets += v->levels[i].count.targets;
+			count.others += v->levels[i].count.others;
 		}
 	return count;
 }
@@ -229,16 +251,20 @@ BinRanges(const Values *v, Relevance *relevance)
 	const OwnBins *own = v->attribute->own;
 	uint16 *bin = palloc_extended(mul_size((Size) v->n + 1, sizeof(uint16)), MCXT_ALLOC_HUGE);
 	Bins bins = FindBins(v, bin);
+	int number[MAX_ATTRIBUTE_BINS];
 
 	for (int b = 0; b < bins.nbins; b++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		AppendBin(relevance,
-				  own != NULL && own->nbreaks > 0 ? GivenRangeLabel(v->attribute, b)
-												  : FoundRangeLabel(v, bin, bins.nbins, b),
-				  CountBin(v, bin, b));
+		number[b] =
+			AppendBin(relevance,
+					  own != NULL && own->nbreaks > 0 ? GivenRangeLabel(v->attribute, b)
+													  : FoundRangeLabel(v, bin, bins.nbins, b),
+					  CountBin(v, bin, b));
 	}
+	PutLevels(v, relevance, bin, number);
 	TakeEvidence(relevance, &bins);
+	relevance->trend = RankCorrelation(v->common, v->n, &v->outcome);
 	pfree(bin);
 }
 
@@ -254,7 +280,7 @@ WordsLabel(const Values *v, const uint16 *bin, int b)
 	for (int i = 0; i < v->n; i++)
 		if (bin[i] == b && v->alone[i] == 0)
 		{
-			if (named < MAX_LABEL_WORDS && v->counts[i].targets + v->counts[i].others >= MIN_NAMED)
+			if (named < MAX_LABEL_WORDS && v->tallies[i].rows >= MIN_NAMED)
 				appendStringInfo(&label, "%s%s", named++ > 0 ? ", " : "",
 								 LevelText(v->attribute, v->levels[i].value));
 			else
@@ -274,16 +300,28 @@ BinWords(const Values *v, Relevance *relevance)
 	bool given = v->attribute->own != NULL && v->attribute->own->nbreaks > 0;
 	uint16 *bin = palloc_extended(mul_size((Size) v->n + 1, sizeof(uint16)), MCXT_ALLOC_HUGE);
 	Bins bins = FindBins(v, bin);
+	int number[MAX_ATTRIBUTE_BINS];
 
 	for (int i = 0; i < bins.nbins; i++)
 	{
 		int b = given ? i : bins.nbins - 1 - i;
 
 		CHECK_FOR_INTERRUPTS();
-		AppendBin(relevance, WordsLabel(v, bin, b), CountBin(v, bin, b));
+		number[b] = AppendBin(relevance, WordsLabel(v, bin, b), CountBin(v, bin, b));
 	}
+	PutLevels(v, relevance, bin, number);
 	TakeEvidence(relevance, &bins);
 	pfree(bin);
+}
+
+/*
+ * Whether so few rows can be tested: of targets any number, by Fisher's exact test; of values as
+ * many as a bin needs, since ranks with many ties are far from normal.
+ */
+static bool
+CanTest(const Values *v, Tally group, Tally total)
+{
+	return !v->outcome.is_value || group.rows >= MinBinSize(total, &v->outcome);
 }
 
 /*
@@ -296,19 +334,26 @@ BinApart(const Values *v, Relevance *relevance)
 	const OwnBins *own = v->attribute->own;
 	int nalone = own != NULL ? own->nspecial : 0;
 	Tally split[MAX_ALONE + 2] = {{0}};
+	Tally total;
 	GroupTest test;
 
 	for (int i = 0; i < v->n; i++)
 	{
-		split[v->alone[i]].rows += v->counts[i].targets + v->counts[i].others;
-		split[v->alone[i]].sum += v->counts[i].targets;
-		split[v->alone[i]].squares += v->counts[i].targets;
+		split[v->alone[i]] = AddTallies(split[v->alone[i]], v->tallies[i]);
 		if (v->alone[i] > 0)
-			AppendBin(relevance, LevelText(v->attribute, v->levels[i].value), v->counts[i]);
+			PutLevel(relevance, &v->levels[i],
+					 AppendBin(relevance, LevelText(v->attribute, v->levels[i].value),
+							   v->levels[i].count));
 	}
-	split[nalone + 1] = TallyOf(v->attribute->missing);
-	AppendBin(relevance, pstrdup("(missing)"), v->attribute->missing);
-	test = TestGroups(split, nalone + 2, &Targets);
+	split[nalone + 1] = v->missing;
+	relevance->bin_of_missing = AppendBin(relevance, pstrdup("(missing)"), v->attribute->missing);
+	total = SumTallies(split, nalone + 2);
+	for (int i = 1; i < nalone + 2; i++)
+		if (!CanTest(v, split[i], total))
+			split[i] = (Tally){0};
+	if (!CanTest(v, split[0], total))
+		return;
+	test = TestGroups(split, nalone + 2, &v->outcome);
 	if (test.df == 0)
 		return;
 	relevance->chance = Min(1.0, 2 * Min(relevance->chance, test.p_value));
@@ -339,42 +384,65 @@ CompareInformative(const InformativeMember *x, const InformativeMember *y)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-/* The informative members of sets, the most informative first. */
-static InformativeMember *
-FindInformativeMembers(const Level *levels, int nlevels, const ClassCount *counts,
-					   int *ninformative, int *tried, double *chance)
+/* What the rows of each member of sets add up to, by code. */
+static Tally *
+TallyMembers(const Values *v, TargetCounts *table)
 {
-	TargetCounts *table = CreateTargetCounts(CurrentMemoryContext);
-	ClassCount total = SumClassCounts(counts, nlevels);
-	double min_size = MinBinSize(TallyOf(total), &Targets);
-	const Level *members;
-	int nmembers;
-	InformativeMember *informative;
-	int n = 0;
-	int tested = 0;
+	Tally *tallies;
 
-	for (int i = 0; i < nlevels; i++)
+	for (int i = 0; i < v->n; i++)
 	{
 		int at = 0;
 		Word member;
 
 		CHECK_FOR_INTERRUPTS();
-		while (NextMember(levels[i].value, &at, &member))
-			CountTargets(table, member, counts[i]);
+		while (NextMember(v->levels[i].value, &at, &member))
+			CountTargets(table, member, v->levels[i].count);
 	}
-	members = SortedLevels(table, &nmembers);
-	informative =
-		palloc_extended(mul_size((Size) nmembers + 1, sizeof(InformativeMember)), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < nmembers; i++)
+	tallies = palloc_extended(mul_size((Size) CountLevels(table) + 1, sizeof(Tally)),
+							  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (int i = 0; i < v->n; i++)
 	{
-		ClassCount split[2] = {members[i].count};
+		int at = 0;
+		Word member;
 
 		CHECK_FOR_INTERRUPTS();
-		split[1].targets = total.targets - split[0].targets;
-		split[1].others = total.others - split[0].others;
-		if (split[0].targets + split[0].others >= min_size &&
-			split[1].targets + split[1].others >= min_size)
-			informative[tested++] = (InformativeMember){&members[i], GroupsChance(split, 2)};
+		while (NextMember(v->levels[i].value, &at, &member))
+		{
+			int32 code = CountTargets(table, member, (ClassCount){0, 0});
+
+			tallies[code] = AddTallies(tallies[code], v->tallies[i]);
+		}
+	}
+	return tallies;
+}
+
+/* The informative members of sets, the most informative first. */
+static InformativeMember *
+FindInformativeMembers(const Values *v, int *ninformative, int *tried, double *chance)
+{
+	TargetCounts *table = CreateTargetCounts(CurrentMemoryContext);
+	Tally *tallies = TallyMembers(v, table);
+	Tally total = SumTallies(v->tallies, v->n);
+	double min_size = MinBinSize(total, &v->outcome);
+	int nmembers;
+	const Level *members = SortedLevels(table, &nmembers);
+	InformativeMember *informative =
+		palloc_extended(mul_size((Size) nmembers + 1, sizeof(InformativeMember)), MCXT_ALLOC_HUGE);
+	int n = 0;
+	int tested = 0;
+
+	for (int i = 0; i < nmembers; i++)
+	{
+		Tally split[2] = {tallies[members[i].code]};
+
+		CHECK_FOR_INTERRUPTS();
+		split[1].rows = total.rows - split[0].rows;
+		split[1].sum = total.sum - split[0].sum;
+		split[1].squares = total.squares - split[0].squares;
+		if (split[0].rows >= min_size && split[1].rows >= min_size)
+			informative[tested++] =
+				(InformativeMember){&members[i], TestGroups(split, 2, &v->outcome).p_value};
 	}
 	*chance = 1.0;
 	for (int i = 0; i < tested; i++)
@@ -407,47 +475,50 @@ SetHas(Word set, Word wanted)
 
 /* Bins sets by the first informative member that they have. */
 static void
-BinSets(const Level *levels, int nlevels, const ClassCount *counts, Relevance *relevance)
+BinSets(const Values *v, Relevance *relevance)
 {
 	int ninformative;
 	int tried;
 	InformativeMember *informative =
-		FindInformativeMembers(levels, nlevels, counts, &ninformative, &tried, &relevance->chance);
-	ClassCount groups[MAX_SET_GROUPS + 1] = {{0}};
+		FindInformativeMembers(v, &ninformative, &tried, &relevance->chance);
+	uint16 *bin = palloc_extended(mul_size((Size) v->n + 1, sizeof(uint16)), MCXT_ALLOC_HUGE);
+	ClassCount counts[MAX_SET_GROUPS + 1] = {{0}};
+	Tally groups[MAX_SET_GROUPS + 1] = {{0}};
+	int number[MAX_SET_GROUPS + 1];
 
-	for (int i = 0; i < nlevels; i++)
+	for (int i = 0; i < v->n; i++)
 	{
 		int g = 0;
 
 		CHECK_FOR_INTERRUPTS();
-		while (g < ninformative && !SetHas(levels[i].value, informative[g].member->value))
+		while (g < ninformative && !SetHas(v->levels[i].value, informative[g].member->value))
 			g++;
-		groups[g].targets += counts[i].targets;
-		groups[g].others += counts[i].others;
+		bin[i] = g;
+		counts[g].targets += v->levels[i].count.targets;
+		counts[g].others += v->levels[i].count.others;
+		groups[g] = AddTallies(groups[g], v->tallies[i]);
 	}
 	for (int g = 0; g <= ninformative; g++)
 	{
 		Word value = g < ninformative ? informative[g].member->value : (Word){"", 0};
 
-		if (groups[g].targets + groups[g].others == 0)
-			continue;
-		AppendBin(relevance,
-				  g < ninformative
-					  ? psprintf("%s%s", g > 0 ? "else " : "", pnstrdup(value.text, value.length))
-					  : pstrdup(ninformative > 0 ? "none of these" : "any"),
-				  groups[g]);
+		number[g] =
+			AppendBin(relevance,
+					  g < ninformative ? psprintf("%s%s", g > 0 ? "else " : "",
+												  pnstrdup(value.text, value.length))
+									   : pstrdup(ninformative > 0 ? "none of these" : "any"),
+					  counts[g]);
 	}
+	PutLevels(v, relevance, bin, number);
 	/* each member is the best of the remaining ones */
-	relevance->ratio = LikelihoodRatio(groups, ninformative + 1);
+	relevance->ratio = TestGroups(groups, ninformative + 1, &v->outcome).ratio;
 	for (int g = 0; g < ninformative; g++)
 		relevance->luck += 1 + log((double) (tried - g));
+	pfree(bin);
 }
 
-/*
- * Why an attribute may leak the answer: it has almost no value for one class, or names the other.
- */
-static const char *
-FindLeak(ClassCount missing, const ClassCount *groups, int ngroups)
+const char *
+FindLeak(ClassCount missing, const ClassCount *groups, int ngroups, const char *const *reasons)
 {
 	ClassCount total = SumClassCounts(groups, ngroups);
 	bool targets_rarer = total.targets <= total.others;
@@ -461,9 +532,9 @@ FindLeak(ClassCount missing, const ClassCount *groups, int ngroups)
 	of_targets = 1 - (double) missing.targets / total.targets;
 	of_others = 1 - (double) missing.others / total.others;
 	if (of_others < 1 - SURE_RATE && of_targets >= SURE_SHARE)
-		return "known for targets only";
+		return reasons[0];
 	if (of_targets < 1 - SURE_RATE && of_others >= SURE_SHARE)
-		return "known for others only";
+		return reasons[1];
 	for (int g = 0; g < ngroups; g++)
 	{
 		double of_rarer = targets_rarer ? groups[g].targets : groups[g].others;
@@ -476,34 +547,51 @@ FindLeak(ClassCount missing, const ClassCount *groups, int ngroups)
 	}
 	if ((targets_rarer ? sure.targets : sure.others) < Max(SURE_ROWS, SURE_SHARE * rarer))
 		return NULL;
-	return targets_rarer ? "some values mean a target almost always"
-						 : "some values mean no target almost always";
+	return reasons[targets_rarer ? 2 : 3];
+}
+
+static const char *const TargetLeaks[] = {"known for targets only", "known for others only",
+										  "some values mean a target almost always",
+										  "some values mean no target almost always"};
+
+/* The statistics of the bins by target. */
+static void
+MeasureTargets(const CountedAttribute *attribute, Relevance *relevance)
+{
+	ClassCount groups[MOST_RELEVANCE_BINS];
+
+	for (int b = 0; b < relevance->nbins; b++)
+		groups[b] = relevance->bins[b].count;
+	relevance->association = MeasureAssociation(groups, relevance->nbins);
+	relevance->association.information_value *= SignalShare(relevance->ratio, relevance->luck);
+	relevance->information = relevance->association.information_value;
+	relevance->leak = FindLeak(attribute->missing, groups, relevance->nbins, TargetLeaks);
 }
 
 void
-MeasureRelevance(const CountedAttribute *attribute, Relevance *relevance)
+MeasureRelevance(const CountedAttribute *attribute, const LevelValues *values, Relevance *relevance)
 {
-	Values v = OpenValues(attribute);
-	ClassCount groups[MOST_RELEVANCE_BINS];
+	Values v = OpenValues(attribute, values);
 
 	CHECK_FOR_INTERRUPTS();
 	memset(relevance, 0, sizeof(*relevance));
 	relevance->chance = 1.0;
+	relevance->trend = get_float8_nan();
+	if (values != NULL)
+		relevance->bin_of_level =
+			palloc_extended(mul_size((Size) v.n + 1, sizeof(int16)), MCXT_ALLOC_HUGE);
 	if (v.n == 0)
 		/* all values are missing */;
 	else if (HasOrder(attribute))
 		BinRanges(&v, relevance);
 	else if (attribute->column.class == COLUMN_ARRAY)
-		BinSets(v.levels, v.n, v.counts, relevance);
+		BinSets(&v, relevance);
 	else
 		BinWords(&v, relevance);
 	BinApart(&v, relevance);
-	for (int b = 0; b < relevance->nbins; b++)
-		groups[b] = relevance->bins[b].count;
-	relevance->association = MeasureAssociation(groups, relevance->nbins);
-	relevance->association.information_value *= SignalShare(relevance->ratio, relevance->luck);
-	relevance->leak = FindLeak(attribute->missing, groups, relevance->nbins);
-	pfree(v.counts);
+	if (values == NULL)
+		MeasureTargets(attribute, relevance);
+	pfree(v.tallies);
 	pfree(v.common);
 	pfree(v.alone);
 	pfree(v.levels);

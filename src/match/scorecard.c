@@ -96,16 +96,6 @@ AddTally(Tally *to, const Tally *tally)
 	to->squares += tally->squares;
 }
 
-static Tally
-SumTallies(const Tally *tallies, int n)
-{
-	Tally total = {0};
-
-	for (int i = 0; i < n; i++)
-		AddTally(&total, &tallies[i]);
-	return total;
-}
-
 static ClassCount
 CountOf(const Outcome *outcome, const Tally *tally)
 {

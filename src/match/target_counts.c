@@ -49,7 +49,7 @@ CreateTargetCounts(MemoryContext context)
 	return table;
 }
 
-void
+int32
 CountTargets(TargetCounts *table, Word value, ClassCount rows)
 {
 	bool found;
@@ -62,13 +62,15 @@ CountTargets(TargetCounts *table, Word value, ClassCount rows)
 		memcpy(copy, value.text, value.length);
 		level->value.text = copy;
 		level->count = (ClassCount){0, 0};
+		level->code = table->hash->members - 1;
 	}
 	level->count.targets += rows.targets;
 	level->count.others += rows.others;
+	return level->code;
 }
 
 void
-AddTargetCounts(TargetCounts *table, const TargetCounts *other)
+AddTargetCounts(TargetCounts *table, const TargetCounts *other, int32 *code)
 {
 	levels_iterator iterator;
 	Level *level;
@@ -76,9 +78,35 @@ AddTargetCounts(TargetCounts *table, const TargetCounts *other)
 	levels_start_iterate(other->hash, &iterator);
 	while ((level = levels_iterate(other->hash, &iterator)) != NULL)
 	{
+		int32 here = CountTargets(table, level->value, level->count);
+
 		CHECK_FOR_INTERRUPTS();
-		CountTargets(table, level->value, level->count);
+		if (code != NULL)
+			code[level->code] = here;
 	}
+}
+
+int
+CountLevels(const TargetCounts *table)
+{
+	return table->hash->members;
+}
+
+Level *
+LevelsByCode(const TargetCounts *table)
+{
+	Level *levels =
+		palloc_extended(mul_size(table->hash->members + 1, sizeof(Level)), MCXT_ALLOC_HUGE);
+	levels_iterator iterator;
+	Level *level;
+
+	levels_start_iterate(table->hash, &iterator);
+	while ((level = levels_iterate(table->hash, &iterator)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		levels[level->code] = *level;
+	}
+	return levels;
 }
 
 #define ST_SORT SortLevels
@@ -92,19 +120,9 @@ AddTargetCounts(TargetCounts *table, const TargetCounts *other)
 Level *
 SortedLevels(TargetCounts *table, int *nlevels)
 {
-	Level *levels =
-		palloc_extended(mul_size(table->hash->members + 1, sizeof(Level)), MCXT_ALLOC_HUGE);
-	levels_iterator iterator;
-	Level *level;
-	int n = 0;
+	Level *levels = LevelsByCode(table);
 
-	levels_start_iterate(table->hash, &iterator);
-	while ((level = levels_iterate(table->hash, &iterator)) != NULL)
-	{
-		CHECK_FOR_INTERRUPTS();
-		levels[n++] = *level;
-	}
-	SortLevels(levels, n);
-	*nlevels = n;
+	*nlevels = CountLevels(table);
+	SortLevels(levels, *nlevels);
 	return levels;
 }

@@ -198,17 +198,14 @@ uplift_card(PG_FUNCTION_ARGS)
 	{
 		const MatchFeature *feature = &model->card->features[i];
 
-		CHECK_FOR_INTERRUPTS();
-		/* missing values come last */
-		for (int k = 1; k <= feature->nbins; k++)
+		int at = 0;
+		int bin;
+
+		while ((bin = NextBin(feature, &at)) >= 0)
 		{
-			int bin = k % feature->nbins;
-			ClassCount count = feature->bins[bin].count;
 			Datum values[8];
 			bool nulls[8] = {false};
 
-			if (count.targets + count.others == 0)
-				continue;
 			values[0] = CStringGetTextDatum(FeatureName(model->card, feature));
 			SetBinColumns(model, feature, first, bin, values + 1, nulls + 1);
 			PutRow(fcinfo, values, nulls);
@@ -253,10 +250,7 @@ uplift_quality(PG_FUNCTION_ARGS)
 	const UpliftQuality *q = &model->quality;
 	Datum values[28];
 	bool nulls[28] = {false};
-	int attributes = 0;
 
-	for (int i = 0; i < model->card->nfeatures; i++)
-		attributes += i == 0 || model->card->features[i].slot != model->card->features[i - 1].slot;
 	values[0] = Int64GetDatum(card->nrows);
 	values[1] = Int64GetDatum(card->ntargets);
 	values[2] = Int64GetDatum(card->nrows - card->ntargets);
@@ -264,7 +258,7 @@ uplift_quality(PG_FUNCTION_ARGS)
 	values[4] = Float8GetDatum(model->control_mean);
 	SetEstimate(model, model->effect, values + 5, nulls + 5);
 	values[8] = CStringGetTextDatum(Verdict(model));
-	values[9] = Int32GetDatum(attributes);
+	values[9] = Int32GetDatum(CountAttributes(model->card));
 	SetEstimate(model, q->qini, values + 10, nulls + 10);
 	SetEstimate(model, q->auuc, values + 13, nulls + 13);
 	SetEstimate(model, q->top10, values + 16, nulls + 16);
