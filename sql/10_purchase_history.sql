@@ -46,6 +46,8 @@ CREATE FUNCTION crm_profile.purchases(history crm_profile.purchase_history,
 
 ---------------------------------------------------------------- aggregates
 
+CREATE FUNCTION crm_profile_internal.row_stream_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- planner support function: lets a query read the rows of a function one at a time, and has the library loaded while a query is planned
 
 CREATE FUNCTION crm_profile_internal.purchase_history_agg_combine(a crm_profile.purchase_history, b crm_profile.purchase_history)
 	RETURNS crm_profile.purchase_history
@@ -56,7 +58,7 @@ CREATE FUNCTION crm_profile_internal.purchase_history_agg_finalfn(history crm_pr
 COMMENT ON FUNCTION crm_profile_internal.purchase_history_agg_combine IS 'aggregate combine function';
 COMMENT ON FUNCTION crm_profile_internal.purchase_history_agg_finalfn IS 'aggregate final function';
 
--- @aggregate name=purchase_history_agg variant=_date state=crm_profile.purchase_history space=128 more="COMBINEFUNC = crm_profile_internal.purchase_history_agg_combine," arguments="ordered_on date, amount numeric"
+-- @aggregate name=purchase_history_agg variant=_date state=crm_profile.purchase_history space=128 options=" SUPPORT crm_profile_internal.row_stream_support" more="COMBINEFUNC = crm_profile_internal.purchase_history_agg_combine," arguments="ordered_on date, amount numeric"
 --	comment="the purchase history of the rows, one order each; a negative amount is a refund; rows without day or amount are skipped"
 -- @again arguments="ordered_on date, amount numeric, cost numeric"
 --	comment="the purchase history of the rows, one order each, with its cost if that is not NULL; a negative amount is a refund; rows without day or amount are skipped"

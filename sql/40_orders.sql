@@ -1,8 +1,5 @@
 -- bulk functions: from a query of orders to histories, or straight to scores
 
-CREATE FUNCTION crm_profile_internal.row_stream_support(internal) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- planner support function: lets a query read the rows of a function one at a time
-
 CREATE FUNCTION crm_profile.collect_purchase_histories(key anyelement, query text, progress text DEFAULT NULL, amount_scale integer DEFAULT NULL,
 	OUT customer anyelement, OUT history crm_profile.purchase_history)
 	RETURNS SETOF record

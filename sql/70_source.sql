@@ -238,6 +238,8 @@ DECLARE
 		['condition_sql', 'text[]', NULL, 'the same as SQL, all names as they are'],
 		['condition_columns', 'text[]', NULL, 'figures, columns of the customer table and attributes that they read'],
 		['by_attributes', 'boolean', NULL, 'whether the model of repeat purchase goes by the attributes of customers: the views are made for it'],
+		['elsewhere', 'jsonb', NULL, 'arguments whose tables are on other machines: the table given, and the view that is read in its place; NULL: none'],
+		['shards_query', 'text', NULL, 'the query of orders that are elsewhere, over their tables themselves, all names qualified; NULL: they are here'],
 		['grants', 'jsonb', NULL, 'rights on the views, to be granted again when a view is rebuilt']];
 BEGIN
 	SELECT pg_catalog.string_agg(pg_catalog.format('%I %s', definition[i][1], definition[i][2]), ', ' ORDER BY i) INTO fields FROM pg_catalog.generate_subscripts(definition, 1) i;
@@ -294,7 +296,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT d.* FROM ONLY %I.source_definition d', source_read.name) INTO STRICT src;
 	src.name := source_read.name;
-	RETURN crm_profile_internal.source_complete(src);
+	RETURN crm_profile_internal.source_localized(crm_profile_internal.source_complete(src));
 EXCEPTION WHEN no_data_found OR too_many_rows THEN
 	RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no definition, or more than one', source_read.name),
 		DETAIL = format('The table %I.source_definition must have one row.', source_read.name),
@@ -310,6 +312,7 @@ DECLARE
 	schema CONSTANT text := src.name;
 	written bigint;
 BEGIN
+	src := crm_profile_internal.source_as_given(src);
 	src.name := NULL;
 	EXECUTE (SELECT format('UPDATE ONLY %I.source_definition SET (%s) = ROW(%s)', schema, string_agg(quote_ident(attname), ', ' ORDER BY attnum), string_agg('($1).' || quote_ident(attname), ', ' ORDER BY attnum))
 		FROM pg_attribute WHERE attrelid = 'crm_profile.source_definition'::regclass AND attnum > 0 AND NOT attisdropped) USING src;
@@ -338,7 +341,9 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_in_use', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true), ('table', 'product_complement', src.line_query IS NOT NULL),
-			('table', 'stored_profile', src.materialize), ('table', 'population', src.track_changes <> 'none'), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'customer_queue', false), ('table', 'customer_effect', true), ('table', 'unknown_customer', true), ('table', 'label_sample', true), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true);
+			('table', 'stored_profile', src.materialize), ('table', 'population', src.track_changes <> 'none'), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'customer_queue', false), ('table', 'customer_effect', true), ('table', 'unknown_customer', true), ('table', 'label_sample', true), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true)
+		UNION ALL (SELECT DISTINCT 'view', e.value ->> 'view', true FROM jsonb_each(src.elsewhere) e)
+		UNION ALL SELECT 'view', 'orders_elsewhere', true WHERE src.elsewhere -> 'orders' ? 'query';
 	END; -- objects of a source in its schema, dependent ones first; needed: whether the current definition needs the object
 
 CREATE FUNCTION crm_profile_internal.source_present(src crm_profile.source_definition, OUT kind text, OUT name text, OUT needed boolean, OUT class oid, OUT object oid, OUT owner oid, OUT found text, OUT acl aclitem[])
@@ -446,12 +451,17 @@ COMMENT ON FUNCTION crm_profile_internal.source_reads IS 'whether a view, functi
 CREATE FUNCTION crm_profile_internal.source_changes(src crm_profile.source_definition, OUT argument text, OUT problem text, OUT remedy text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+	given CONSTANT crm_profile.source_definition := crm_profile_internal.source_as_given(src);
 	missing text;
 BEGIN
-	FOR argument, missing IN VALUES ('customers', src.customers), ('orders', CASE WHEN src.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN src.orders END), ('interactions', src.interactions), ('lines', src.lines), ('payments', src.payments), ('campaigns', src.campaigns), ('day_weights', src.day_weights), ('prospects', src.prospects) LOOP
+	FOR argument, missing IN VALUES ('customers', given.customers), ('orders', CASE WHEN given.orders !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN given.orders END), ('interactions', given.interactions), ('lines', given.lines), ('payments', given.payments), ('campaigns', given.campaigns), ('day_weights', src.day_weights), ('prospects', given.prospects) LOOP
 		IF missing IS NOT NULL AND to_regclass(missing) IS NULL THEN
 			problem := format('relation %s does not exist', missing);
 			remedy := format('name the right relation: crm_profile.alter_source(%L, %s => …)', src.name, argument);
+			RETURN NEXT;
+		ELSIF missing IS NOT NULL AND argument <> 'day_weights' AND crm_profile_internal.is_elsewhere(to_regclass(missing)::oid) <> coalesce(src.elsewhere ? argument, false) THEN
+			problem := format('Citus %s relation %s since the source was defined', CASE WHEN src.elsewhere ? argument THEN 'no longer distributes' ELSE 'distributes' END, missing);
+			remedy := format('SELECT crm_profile.alter_source(%L)', src.name);
 			RETURN NEXT;
 		END IF;
 	END LOOP;
@@ -523,6 +533,7 @@ BEGIN
 			BEGIN
 				definition := crm_profile_internal.source_of(found.nspname, true);
 				warning := crm_profile_internal.source_warning(definition);
+				definition := crm_profile_internal.source_as_given(definition);
 				-- a standby has no queue
 				IF definition.track_changes = 'keys' AND NOT pg_is_in_recovery() THEN
 					EXECUTE format('SELECT coalesce(sum(coalesce(cardinality(q.customers), %s1)), 0), min(q.queued_at) FROM %I.change_queue q WHERE q.marker IS NULL',
@@ -786,6 +797,7 @@ BEGIN
 	IF src.interactions IS NOT NULL THEN
 		relation := crm_profile_internal.source_relation('interactions', src.interactions, path);
 		src.interactions := relation::regclass::text;
+		src := crm_profile_internal.source_bring(src, 'interactions', relation);
 		IF src.interaction_customer IS NULL THEN
 			SELECT array_agg(DISTINCT attname::text) INTO candidates FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
 				WHERE contype = 'f' AND conrelid = relation AND confrelid = customers
@@ -957,6 +969,7 @@ DECLARE
 	customers oid;
 	orders oid;
 	orders_sql text;
+	orders_there text;
 	customer_type oid;
 	columns text[];
 	candidates text[];
@@ -971,7 +984,11 @@ DECLARE
 	told text;
 	days CONSTANT oid[] := ARRAY['date', 'timestamp', 'timestamptz']::regtype[]::oid[];
 	amounts CONSTANT oid[] := ARRAY['numeric', 'int2', 'int4', 'int8', 'float4', 'float8', 'money']::regtype[]::oid[];
+	integers CONSTANT oid[] := ARRAY['int2', 'int4', 'int8']::regtype[]::oid[];
 BEGIN
+	src := crm_profile_internal.source_as_given(src);
+	src.elsewhere := NULL;
+	src.shards_query := NULL;
 	-- customers
 	customers := crm_profile_internal.source_relation('customers', src.customers, path);
 	src.customers := customers::regclass::text;
@@ -983,6 +1000,7 @@ BEGIN
 	ELSE
 		src.customer_key := crm_profile_internal.source_column('customer_key', src.customer_key, customers);
 	END IF;
+	src := crm_profile_internal.source_bring(src, 'customers', customers);
 	SELECT crm_profile_internal.base_type(atttypid) INTO customer_type FROM pg_attribute WHERE attrelid = customers AND attname = src.customer_key;
 	src.key_type := format_type(customer_type, -1);
 	IF crm_profile_internal.key_equality(customer_type) IS NULL THEN
@@ -1003,10 +1021,18 @@ BEGIN
 		PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
 		orders := format('%I.source_orders', src.name)::regclass;
 		orders_sql := format('(%s) AS orders', src.orders);
+		IF crm_profile_internal.is_elsewhere(orders) THEN
+			orders := crm_profile_internal.source_orders_elsewhere(src.name, src.orders, path);
+		END IF;
 	ELSE
 		orders := crm_profile_internal.source_relation('orders', src.orders, path);
 		orders_sql := orders::regclass::text;
 		src.orders := orders_sql;
+	END IF;
+	orders_there := orders_sql;
+	src := crm_profile_internal.source_bring(src, 'orders', orders);
+	IF src.elsewhere ? 'orders' THEN
+		orders_sql := src.orders;
 	END IF;
 	columns := crm_profile_internal.source_columns(orders);
 
@@ -1071,6 +1097,13 @@ BEGIN
 	selected := format('SELECT %s AS customer, %s AS ordered_at, %s AS amount%s%s', key_sql, src.ordered_at, amount_sql, ', ' || cost_sql || ' AS cost', ', ' || src.order_key || ' AS order_key');
 	rows := format(' FROM %s%s', orders_sql, ' WHERE ' || src.order_filter);
 	src.orders_query := crm_profile_internal.source_canonical(selected || rows, src.name, path);
+	IF src.elsewhere ? 'orders' THEN
+		PERFORM crm_profile_internal.source_check_elsewhere(src, orders_there, path);
+		-- as the column is, where that makes no other groups: Citus groups on the workers by the column itself
+		src.shards_query := crm_profile_internal.source_canonical(format('SELECT %s AS customer, %s AS ordered_at, %s AS amount%s%s FROM %s%s',
+			CASE WHEN kind = ANY (integers) AND customer_type = ANY (integers) THEN src.order_customer ELSE key_sql END, src.ordered_at, amount_sql, ', ' || cost_sql || ' AS cost', ', ' || src.order_key || ' AS order_key',
+			orders_there, ' WHERE ' || src.order_filter), src.name, path);
+	END IF;
 	IF src.track_changes LIKE 'column %' THEN
 		src.track_changes := 'column ' || crm_profile_internal.source_expression('track_changes', btrim(substr(src.track_changes, 8)), orders, orders_sql, path, days, 'date, timestamp or timestamptz');
 	END IF;
@@ -1082,7 +1115,7 @@ BEGIN
 	END IF;
 	src := crm_profile_internal.source_resolve_lines(src, orders, orders_sql, path);
 	src := crm_profile_internal.source_resolve_payments(src, customers, orders, orders_sql, path);
-	IF orders_sql LIKE '(%' THEN
+	IF orders_there LIKE '(%' THEN
 		EXECUTE format('DROP VIEW %I.source_orders', src.name);
 	END IF;
 

@@ -57,6 +57,7 @@ DECLARE
 BEGIN
 	src.grants := crm_profile_internal.source_grants(src);
 	PERFORM crm_profile_internal.source_lock(src);
+	PERFORM crm_profile_internal.source_build_elsewhere(src);
 	PERFORM crm_profile_internal.source_admit(src, 'customer_history');
 	PERFORM crm_profile_internal.source_build_tracking(src);
 	PERFORM crm_profile_internal.source_build_population(src);
@@ -152,7 +153,7 @@ BEGIN
 	RAISE NOTICE 'now: SELECT * FROM crm_profile.refresh(%)', quote_literal(src.name);
 	RETURN QUERY
 		SELECT a.name, CASE a.type WHEN 'text[]' THEN array_to_string(ARRAY(SELECT jsonb_array_elements_text(d.value)), ', ') ELSE d.value #>> '{}' END, CASE WHEN given ? a.name THEN 'given' ELSE 'inferred' END
-		FROM crm_profile_internal.source_arguments() a JOIN jsonb_each(jsonb_strip_nulls(to_jsonb(src))) d ON d.key = a.name
+		FROM crm_profile_internal.source_arguments() a JOIN jsonb_each(jsonb_strip_nulls(to_jsonb(crm_profile_internal.source_as_given(src)))) d ON d.key = a.name
 			JOIN pg_attribute f ON f.attrelid = 'crm_profile.source_definition'::regclass AND f.attname = a.name
 		-- tables and columns, and what was inferred
 		WHERE coalesce(a.preset LIKE 'NULL::%', true) AND (a.type IN ('text', 'text[]') OR NOT given ? a.name) AND (a.name <> 'best' OR src.prospects IS NOT NULL)
@@ -226,6 +227,11 @@ BEGIN
 		src.other_customers := NULL;
 	END IF;
 	PERFORM crm_profile_internal.source_write(src);
+	-- views of tables that are read no longer, or have come here
+	FOR wrong IN SELECT p.object::regclass::text FROM crm_profile_internal.source_present(old) p
+			WHERE p.object IS NOT NULL AND p.found = 'view' AND NOT EXISTS (SELECT FROM crm_profile_internal.source_objects(src) o WHERE o.name = p.name) LOOP
+		EXECUTE 'DROP VIEW ' || wrong;
+	END LOOP;
 	IF NOT learnt THEN
 		PERFORM crm_profile_internal.source_keep_match(src, clock_timestamp(), NULL, NULL);
 	END IF;
@@ -276,13 +282,13 @@ CREATE FUNCTION crm_profile.drop_source(name text, "cascade" boolean DEFAULT fal
 ---------------------------------------------------------------- explain
 
 CREATE FUNCTION crm_profile_internal.explain_source_as_owner(src crm_profile.source_definition) RETURNS text
-	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	shards record := crm_profile_internal.source_shards(src);
 BEGIN
 	RETURN crm_profile_internal.wrapped_sql(concat(format(E'-- refresh runs as %I, with TimeZone %L:\n', current_user, src.time_zone),
-		CASE WHEN shards.orders IS NOT NULL THEN format(E'-- Citus distributes %s: the workers make %s, nothing else leaves them\n', shards.orders,
-			CASE WHEN shards.whole THEN 'the histories' ELSE 'parts of the histories, which are merged here' END) END,
+		CASE WHEN shards.orders IS NOT NULL THEN format(E'-- Citus distributes %s: %s\n', shards.orders,
+			CASE WHEN shards.whole THEN 'the workers make the histories, nothing else leaves them' ELSE 'the orders come here, since EXPLAIN shows that the workers cannot make whole histories' END) END,
 		(SELECT string_agg(format(E'-- corrected: %s\n', replace(crm_profile_internal.wrapped(l.told, 66), E'\n', E'\n--   ')), '' ORDER BY l.place) FROM crm_profile_internal.source_layers(src) l),
 		coalesce(crm_profile_internal.source_history_query(src), crm_profile_internal.source_orders_query(src)), E';\n\n-- with the settings of the session in which it was created:\n-- ', array_to_string(src.settings, E'\n-- '),
 		format(E'\n\n-- customer_profile:\n%s;', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src))),

@@ -8,42 +8,61 @@ CREATE FUNCTION crm_profile_internal.store_purchase_histories(key anyelement, qu
 CREATE FUNCTION crm_profile_internal.store_rows(query text, target regclass) RETURNS bigint
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000; -- INSERT INTO a new table without index, trigger or constraint, where parallel workers make the rows; returns their number
 
-CREATE FUNCTION crm_profile_internal.describe_query(query text, OUT relations oid[], OUT column_types oid[])
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000; -- the relations that a query reads, views and the tables behind them, and the base types of its columns; the query is not run
+CREATE FUNCTION crm_profile_internal.describe_query(query text, OUT relations oid[], OUT column_types oid[], OUT mutable text)
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000; -- the relations that a query reads, views and the tables behind them, the base types of its columns, and what in it can have another result in another session (NULL: nothing); the query is not run
+
+CREATE FUNCTION crm_profile_internal.is_pushed(query text) RETURNS boolean
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	line text;
+	top text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP
+		top := coalesce(top, line);
+		IF line ~ 'Distributed Subplan' THEN
+			RETURN false;
+		END IF;
+	END LOOP;
+	RETURN top ~ 'Custom Scan \(Citus';
+EXCEPTION WHEN feature_not_supported THEN
+	RETURN false;
+END $$; -- whether Citus has the whole query run by the workers, so that nothing is left to do with its rows here
 
 CREATE FUNCTION crm_profile_internal.source_shards(src crm_profile.source_definition, OUT orders text, OUT whole boolean)
-	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
+	IF src.shards_query IS NULL THEN
 		RETURN;
 	END IF;
 	-- a catalogue of Citus
-	EXECUTE 'SELECT string_agg(format(''%s by %I'', p.logicalrelid, a.attname), '', '' ORDER BY p.logicalrelid::text),
-			bool_and(quote_ident(a.attname) = $2 AND format_type(a.atttypid, -1) = $3)
-		FROM pg_dist_partition p JOIN pg_attribute a ON a.attrelid = p.logicalrelid AND a.attname = column_to_column_name(p.logicalrelid, p.partkey)
-		WHERE p.partmethod = ''h'' AND p.logicalrelid = ANY ($1)'
-		INTO orders, whole USING (crm_profile_internal.describe_query(crm_profile_internal.source_orders_query(src))).relations, src.order_customer, src.key_type;
-END $$; -- order tables that Citus distributes, and their distribution columns; whole: all distributed by the customer of the source; NULL if none is distributed
+	EXECUTE 'SELECT string_agg(format(''%s%s'', p.logicalrelid, '' by '' || quote_ident(a.attname)), '', '' ORDER BY p.logicalrelid::text)
+		FROM pg_dist_partition p LEFT JOIN pg_attribute a ON a.attrelid = p.logicalrelid AND a.attname = column_to_column_name(p.logicalrelid, p.partkey)
+		WHERE p.logicalrelid = ANY ($1)'
+		INTO orders USING (crm_profile_internal.describe_query(src.shards_query)).relations;
+	whole := crm_profile_internal.is_pushed(crm_profile_internal.source_aggregate_query(src));
+END $$; -- order tables that Citus distributes, and their distribution columns; whole: whether the workers can make whole histories; NULLs if none is distributed
 
 CREATE FUNCTION crm_profile_internal.source_aggregate_query(src crm_profile.source_definition) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+	there CONSTANT text := crm_profile_internal.source_orders_query(jsonb_populate_record(src, jsonb_build_object('orders_query', coalesce(src.shards_query, src.orders_query))));
+	types CONSTANT oid[] := (crm_profile_internal.describe_query(there)).column_types;
 	-- the query contains everything that a worker needs: settings of this session do not reach it
-	day CONSTANT text := CASE (crm_profile_internal.describe_query(crm_profile_internal.source_orders_query(src))).column_types[2]
+	day CONSTANT text := CASE types[2]
 		WHEN 'timestamptz'::regtype THEN format('(o.ordered_at AT TIME ZONE %L)::date', src.time_zone) ELSE 'o.ordered_at::date' END;
 	history CONSTANT text := format('crm_profile.purchase_history_agg(%s, o.amount::numeric%s)', day, CASE WHEN src.cost IS NOT NULL THEN ', o.cost::numeric' END);
 	orders CONSTANT text := format('FROM (%s) o
-WHERE o.customer IS NOT NULL AND o.ordered_at IS NOT NULL AND o.amount IS NOT NULL', crm_profile_internal.source_orders_query(src));
+WHERE o.customer IS NOT NULL AND o.ordered_at IS NOT NULL AND o.amount IS NOT NULL', there);
+	query text;
 BEGIN
 	IF src.order_key IS NULL THEN
-		RETURN format('SELECT o.customer, %s AS history
+		query := format('SELECT o.customer, %s AS history
 %s
 GROUP BY o.customer', history, orders);
-	END IF;
-	-- loose: lines without an order key, which are orders of their own. If only some lines of an order have costs,
-	-- these are merged with the amount they cover, and
-	-- the amount is subtracted again
-	RETURN format('SELECT l.customer, coalesce(crm_profile.purchase_history_agg(l.day, l.amount), ''{}'')
+	ELSE
+		-- loose: lines without an order key, which are orders of their own. If only some lines of an order have costs,
+		-- these are merged with the amount they cover, and the amount is subtracted again
+		query := format('SELECT l.customer, coalesce(crm_profile.purchase_history_agg(l.day, l.amount), ''{}'')
 		OPERATOR(crm_profile.||) coalesce(crm_profile.purchase_history_merge_agg(l.loose), ''{}'')%s AS history
 FROM (SELECT o.customer, min(%s) AS day, CASE WHEN o.order_key IS NOT NULL THEN sum(o.amount::numeric) END AS amount,
 	CASE WHEN o.order_key IS NULL THEN %s END AS loose%s
@@ -54,11 +73,13 @@ GROUP BY l.customer', CASE WHEN src.cost IS NOT NULL THEN '
 		OPERATOR(crm_profile.-) coalesce(crm_profile.purchase_history_agg(l.day, l.covered), ''{}'')' END, day, history, CASE WHEN src.cost IS NOT NULL THEN ',
 	CASE WHEN o.order_key IS NOT NULL THEN sum(o.amount::numeric) FILTER (WHERE o.cost IS NOT NULL) END AS covered,
 	CASE WHEN o.order_key IS NOT NULL THEN sum(o.cost::numeric) END AS cost' END, orders);
+	END IF;
+	RETURN CASE WHEN types[1] = src.key_type::regtype THEN query ELSE format('SELECT h.customer::%s AS customer, h.history FROM (%s) h', src.key_type, query) END;
 END $$; -- one query (customer, history) by aggregates that split, with the same result as collect_purchase_histories() over the orders of the source
 
 CREATE FUNCTION crm_profile_internal.source_history_query(src crm_profile.source_definition) RETURNS text
-	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN CASE WHEN (crm_profile_internal.source_shards(src)).orders IS NOT NULL THEN crm_profile_internal.source_aggregate_query(src) END; -- for orders on other machines: the query that makes the histories there; NULL if the orders are collected here
+	LANGUAGE sql
+	RETURN CASE WHEN (crm_profile_internal.source_shards(src)).whole THEN crm_profile_internal.source_aggregate_query(src) END; -- for orders on other machines: the query that makes the histories there; NULL if the orders are collected here
 
 CREATE FUNCTION crm_profile_internal.run_history_query(key anyelement, query text, OUT customer anyelement, OUT history crm_profile.purchase_history)
 	RETURNS SETOF record

@@ -133,6 +133,7 @@ BEGIN
 	IF src.prospects IS NOT NULL THEN
 		prospects := crm_profile_internal.source_relation('prospects', src.prospects, path);
 		src.prospects := prospects::regclass::text;
+		src := crm_profile_internal.source_bring(src, 'prospects', prospects);
 		IF src.prospect_key IS NULL THEN
 			SELECT array_agg(attname::text) INTO candidates FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
 				WHERE indrelid = prospects AND indisprimary AND indnkeyatts = 1;

@@ -427,6 +427,7 @@ BEGIN
 		RAISE null_value_not_allowed USING MESSAGE = 'the name of the segment must not be NULL', HINT = format('SELECT segment FROM %I.segment_summary lists them.', source);
 	END IF;
 	EXECUTE format('SELECT d.* FROM %I.source_definition d', source) INTO src;
+	src := crm_profile_internal.source_localized(src);
 	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE coalesce(p.segment, ''(unscored)'') = $1) FROM %I.customer_profile p', source) INTO n, members USING segment;
 	IF members = 0 AND segment <> '(unscored)' AND NOT EXISTS (SELECT FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s WHERE s.segment = explain_segment.segment) THEN
 		RAISE undefined_object USING MESSAGE = format('source "%s" has no segment "%s"', source, segment),

@@ -91,8 +91,10 @@ BEGIN
 		RETURN src;
 	END IF;
 	SELECT t.* INTO traced FROM crm_profile_internal.trace_column(src.changed_query, 'order_customer') t;
+	IF src.elsewhere ? 'orders' THEN
+		traced.problem := 'Citus distributes the orders, and refuses triggers on them';
+	END IF;
 	SELECT coalesce(traced.problem, CASE
-			WHEN (crm_profile_internal.source_shards(src)).orders IS NOT NULL THEN 'Citus distributes the orders, and refuses triggers on them'
 			WHEN c.relkind = 'f' OR EXISTS (SELECT FROM pg_partition_tree(c.oid) p JOIN pg_class l ON l.oid = p.relid WHERE l.relkind = 'f') THEN 'changes of a foreign table fire no triggers'
 			WHEN c.relkind NOT IN ('r', 'p') THEN format('%s is no table', c.oid::regclass)
 			WHEN c.relnamespace = 'pg_catalog'::regnamespace THEN format('%s is a system table', c.oid::regclass)

@@ -220,6 +220,7 @@ BEGIN
 	END IF;
 	relation := crm_profile_internal.source_relation('campaigns', src.campaigns, path);
 	src.campaigns := relation::regclass::text;
+	src := crm_profile_internal.source_bring(src, 'campaigns', relation);
 	columns := crm_profile_internal.source_columns(relation);
 	IF src.campaign_customer IS NULL THEN
 		SELECT coalesce(array_agg(c.name::text) FILTER (WHERE c.by_foreign_key), array_agg(c.name::text)) INTO candidates FROM crm_profile_internal.customer_columns(customers, src.customer_key, relation) c;

@@ -68,6 +68,7 @@ BEGIN
 	END IF;
 	relation := crm_profile_internal.source_relation('lines', src.lines, path);
 	src.lines := relation::regclass::text;
+	src := crm_profile_internal.source_bring(src, 'lines', relation);
 	columns := crm_profile_internal.source_columns(relation);
 	IF src.line_product IS NULL THEN
 		products := ARRAY(SELECT quote_ident(c) FROM unnest(columns) c WHERE crm_profile_internal.snake_name(c) ~ '^(product|item|article|sku|stock_?code)(_?(id|code|no|nr|number|key|name))?$');

@@ -24,6 +24,7 @@ BEGIN
 	END IF;
 	relation := crm_profile_internal.source_relation('payments', src.payments, path);
 	src.payments := relation::regclass::text;
+	src := crm_profile_internal.source_bring(src, 'payments', relation);
 	columns := crm_profile_internal.source_columns(relation);
 	IF src.payment_due IS NULL THEN
 		candidates := ARRAY(SELECT quote_ident(a.attname) FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND crm_profile_internal.base_type(a.atttypid) = ANY (days)

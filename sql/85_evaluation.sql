@@ -13,7 +13,7 @@ BEGIN
 	PERFORM crm_profile_internal.check_source_exists(source);
 	EXECUTE format('SELECT d.* FROM ONLY %I.source_definition d', source) INTO src;
 	src.name := source;
-	RETURN src;
+	RETURN crm_profile_internal.source_localized(src);
 END $$; -- the definition of a source, as its readers may read it
 
 CREATE FUNCTION crm_profile_internal.evaluated_day(src crm_profile.source_definition, as_of date) RETURNS date

@@ -8,6 +8,7 @@
 #include "clv/clv_holdout.h"
 #include "clv/clv_record.h"
 #include "orders/collect_histories.h"
+#include "orders/history_aggregate.h"
 #include "orders/order_workers.h"
 #include "profile/nearest.h"
 #include "profile/profile_gist.h"
@@ -15,6 +16,7 @@
 #include "source/audience.h"
 #include "source/label_selectivity.h"
 #include "source/payment_rows.h"
+#include "source/rows_elsewhere.h"
 
 PG_MODULE_MAGIC;
 
@@ -28,6 +30,7 @@ _PG_init(void)
 {
 	InitRowStreams();
 	InitCollectHistories();
+	InitHistoryAggregate();
 	InitOrderWorkers();
 	InitScoreOrders();
 	InitClvHoldout();
@@ -35,6 +38,7 @@ _PG_init(void)
 	InitNearestWorkers();
 	InitAudience();
 	InitPaymentRows();
+	InitRowsElsewhere();
 	InitLabelSelectivity();
 	InitProfileGistCost();
 	DefineCustomStringVariable(

@@ -115,5 +115,43 @@ SELECT count(*) AS customers,
 	purchase_history_merge_agg(state) = (SELECT purchase_history_merge_agg(costed || '{2001-01-01: 1}') FROM history WHERE frequency(costed) > 0) AS merged
 FROM state JOIN history USING (customer) WHERE frequency(costed) > 0;
 
+-- GROUP BY is answered by the road of collect_purchase_histories, with the same result: customers without a purchase, and
+-- rows without a customer, are groups, too
+CREATE TABLE few AS SELECT NULLIF(i % 50, 7) AS c, CASE WHEN i % 13 > 0 THEN date '2024-01-01' + i % 300 END AS d, timestamptz '2024-01-01 UTC' + i * interval '1 hour' AS t, CASE WHEN i % 50 <> 3 THEN (i % 700 - 100) / 10.0 END AS a,
+	CASE WHEN i % 3 = 0 THEN i % 9 END::numeric AS k FROM generate_series(1, 3000) i;
+INSERT INTO few VALUES (99, NULL, '2024-01-01 UTC', 5, NULL);
+ANALYZE few;
+CREATE FUNCTION way(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP
+		IF line ~ 'HistoryAggregate' THEN
+			RETURN 'bulk';
+		END IF;
+	END LOOP;
+	RETURN 'plain';
+END $$;
+SET max_parallel_workers_per_gather = 0;
+CREATE TABLE shape (n int PRIMARY KEY, query text);
+INSERT INTO shape VALUES (1, 'SELECT c, purchase_history_agg(d, a) AS h FROM few GROUP BY c'), (2, 'SELECT c, purchase_history_agg(d, a, k) AS h FROM few GROUP BY c'),
+	(3, 'SELECT c + 1, purchase_history_agg(t AT TIME ZONE ''UTC'', a, k) AS h FROM few WHERE c > 5 GROUP BY c + 1 HAVING frequency(purchase_history_agg(t AT TIME ZONE ''UTC'', a, k)) > 3'),
+	(4, 'SELECT c::text, purchase_history_agg(t, a) AS h FROM few GROUP BY c::text'), (5, 'SELECT 1, rfm_fit(h, ''2024-12-31'')::text AS h FROM (SELECT purchase_history_agg(d, a) AS h FROM few WHERE c IS NOT NULL GROUP BY c) q'),
+	(6, 'SELECT u, (SELECT purchase_history_merge_agg(h) FROM (SELECT purchase_history_agg(d, a) AS h FROM few WHERE c > u GROUP BY c) q) AS h FROM generate_series(40, 50) u'),
+	(7, 'SELECT c, purchase_history_agg(d, a) AS h FROM (SELECT x.* FROM few x JOIN (SELECT DISTINCT c FROM few) y USING (c) ORDER BY md5(x.a::text) LIMIT 1000) f GROUP BY c'),
+	(8, 'SELECT c, purchase_history_agg(d, a) AS h, count(*) FROM few GROUP BY c'), (9, 'SELECT c, purchase_history_agg(d, a) FILTER (WHERE a > 0) AS h FROM few GROUP BY c'), (10, 'SELECT c, d, purchase_history_agg(d, a) AS h FROM few GROUP BY c, d');
+CREATE FUNCTION rows_of(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	result text;
+BEGIN
+	EXECUTE format('SELECT md5(string_agg(q::text, E''\n'' ORDER BY q::text COLLATE "C")) FROM (%s) q', query) INTO result;
+	RETURN result;
+END $$;
+CREATE TABLE bulk AS SELECT n, way(query), rows_of(query) FROM shape;
+SET crm_profile.enable_history_aggregate = off;
+SELECT b.n, b.way, b.rows_of = rows_of(s.query) AS same, way(s.query) AS off FROM bulk b JOIN shape s USING (n) ORDER BY n;
+RESET crm_profile.enable_history_aggregate;
+RESET max_parallel_workers_per_gather;
+
 SET client_min_messages = warning;
 DROP SCHEMA history_agg CASCADE;

@@ -12,6 +12,7 @@
 #include "port/pg_bswap.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
@@ -237,6 +238,14 @@ FastStableHash64(const void *bytes, Size size)
 	while (size-- > 0)
 		word = word << 8 | *p++;
 	return MixHash64(h ^ word);
+}
+
+bool
+IsCitusSession(void)
+{
+	static const char *const prefix = "citus_internal";
+
+	return strncmp(application_name, prefix, strlen(prefix)) == 0;
 }
 
 Datum

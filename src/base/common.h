@@ -90,6 +90,9 @@ MixHash64(uint64 h)
 	return h;
 }
 
+/* Whether Citus opened this session from another server, to have part of a query run. */
+extern bool IsCitusSession(void);
+
 /* The word as a text that is made once and kept, so that a function can return it in every row. */
 extern Datum ConstantText(text **kept, const char *word);
 

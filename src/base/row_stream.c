@@ -44,6 +44,7 @@ static struct
 {
 	PGFunction function;
 	RowStreamStart start;
+	RowStreamNarrow narrow; /* NULL: returns all rows and columns whatever is asked */
 } row_streams[MAX_ROW_STREAMS];
 static int nrow_streams = 0;
 
@@ -110,7 +111,8 @@ static set_rel_pathlist_hook_type previous_pathlist_hook;
 
 /*
  * Marks functions that return their rows one at a time.  As a planner support function it is called
- * before paths are made, so the library is loaded and its hook is set by then.
+ * before paths are made, so the library is loaded and its hooks are set by then; the transition
+ * functions of purchase_history_agg have it for that alone.
  */
 PG_FUNCTION_INFO_V1(row_stream_support);
 Datum
@@ -119,28 +121,28 @@ row_stream_support(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(NULL);
 }
 
-/* The start function registered for a function; NULL if it is not one of ours, or was redefined. */
-static RowStreamStart
-RowStreamStartOf(Oid function)
+/* The number of the registered function; -1 if it is not one of ours, or was redefined. */
+static int
+RowStreamNumber(Oid function)
 {
 	Oid support = get_func_support(function);
 	FmgrInfo info;
 
 	if (!OidIsValid(support))
-		return NULL;
+		return -1;
 	fmgr_info(support, &info);
 	if (info.fn_addr != row_stream_support)
-		return NULL;
+		return -1;
 	fmgr_info(function, &info);
 	for (int i = 0; i < nrow_streams; i++)
 		if (info.fn_addr == row_streams[i].function)
-			return row_streams[i].start;
-	return NULL;
+			return i;
+	return -1;
 }
 
-/* Whether a query takes the rows of a relation as composite values. */
-static bool
-NeedsWholeRow(RelOptInfo *rel)
+/* What the query takes of a relation: its columns, offset as pull_varattnos() has them. */
+static Bitmapset *
+ColumnsTaken(RelOptInfo *rel)
 {
 	Bitmapset *columns = NULL;
 	ListCell *cell;
@@ -148,7 +150,14 @@ NeedsWholeRow(RelOptInfo *rel)
 	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &columns);
 	foreach (cell, rel->baserestrictinfo)
 		pull_varattnos((Node *) lfirst_node(RestrictInfo, cell)->clause, rel->relid, &columns);
-	return bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, columns);
+	return columns;
+}
+
+/* Whether a query takes the rows of a relation as composite values. */
+static bool
+NeedsWholeRow(RelOptInfo *rel)
+{
+	return bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, ColumnsTaken(rel));
 }
 
 /*
@@ -165,7 +174,7 @@ StreamedCall(RelOptInfo *rel, RangeTblEntry *rte)
 		return NULL;
 	function = linitial_node(RangeTblFunction, rte->functions);
 	if (!IsA(function->funcexpr, FuncExpr) || function->funccolnames != NIL ||
-		RowStreamStartOf(((FuncExpr *) function->funcexpr)->funcid) == NULL || NeedsWholeRow(rel))
+		RowStreamNumber(((FuncExpr *) function->funcexpr)->funcid) < 0 || NeedsWholeRow(rel))
 		return NULL;
 	return (FuncExpr *) function->funcexpr;
 }
@@ -197,12 +206,15 @@ PlanRowStreamScan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *ta
 				  List *clauses, List *custom_plans)
 {
 	CustomScan *scan = makeNode(CustomScan);
-	FuncExpr *call = StreamedCall(rel, planner_rt_fetch(rel->relid, root));
+	FuncExpr *call = copyObject(StreamedCall(rel, planner_rt_fetch(rel->relid, root)));
+	RowStreamNarrow narrow = row_streams[RowStreamNumber(call->funcid)].narrow;
 
 	scan->scan.plan.targetlist = targets;
 	scan->scan.plan.qual = extract_actual_clauses(clauses, false);
 	scan->flags = path->flags;
-	scan->custom_exprs = list_make1(copyObject(call));
+	if (narrow != NULL)
+		narrow(call, rel->relid, ColumnsTaken(rel), scan->scan.plan.qual);
+	scan->custom_exprs = list_make1(call);
 	scan->custom_scan_tlist = RowStreamScanColumns(call, rel->relid);
 	scan->methods = &RowStreamScanMethods;
 	return &scan->scan.plan;
@@ -295,12 +307,12 @@ RunFunction(RowStreamScanState *state)
 	MemoryContext caller = MemoryContextSwitchTo(state->context);
 	FunctionCallInfo fcinfo = palloc0(SizeForFunctionCallInfo(list_length(state->arguments)));
 	FmgrInfo *function = palloc(sizeof(FmgrInfo));
-	RowStreamStart start = RowStreamStartOf(state->call->funcid);
+	int stream = RowStreamNumber(state->call->funcid);
 	PgStat_FunctionCallUsage usage;
 	ListCell *cell;
 	int i = 0;
 
-	if (start == NULL)
+	if (stream < 0)
 		elog(ERROR, "function %u is no bulk function", state->call->funcid);
 	fmgr_info(state->call->funcid, function);
 	fmgr_info_set_expr((Node *) state->call, function);
@@ -312,7 +324,7 @@ RunFunction(RowStreamScanState *state)
 		i++;
 	}
 	pgstat_init_function_usage(fcinfo, &usage);
-	start(fcinfo, &state->rows);
+	row_streams[stream].start(fcinfo, &state->rows);
 	pgstat_end_function_usage(&usage, true);
 	state->running = true;
 	MemoryContextSwitchTo(caller);
@@ -449,12 +461,13 @@ CreateRowStreamScanState(CustomScan *scan)
 /* ---------- the library ---------- */
 
 void
-RegisterRowStream(PGFunction function, RowStreamStart start)
+RegisterRowStream(PGFunction function, RowStreamStart start, RowStreamNarrow narrow)
 {
 	if (nrow_streams == MAX_ROW_STREAMS)
 		elog(ERROR, "too many row streams");
 	row_streams[nrow_streams].function = function;
-	row_streams[nrow_streams++].start = start;
+	row_streams[nrow_streams].start = start;
+	row_streams[nrow_streams++].narrow = narrow;
 }
 
 void

@@ -11,6 +11,7 @@
 
 #include "fmgr.h"
 #include "nodes/extensible.h"
+#include "nodes/primnodes.h"
 
 typedef struct RowStream
 {
@@ -23,10 +24,17 @@ typedef struct RowStream
 /* Starts the function: does its work up to the first row. */
 typedef void (*RowStreamStart)(FunctionCallInfo fcinfo, RowStream *rows);
 
+/*
+ * Changes a call so that it returns no more than the query takes: these columns of the relation,
+ * offset as pull_varattnos() has them, of rows that satisfy these clauses.  They are checked
+ * anyway.
+ */
+typedef void (*RowStreamNarrow)(FuncExpr *call, Index relid, Bitmapset *columns, List *clauses);
+
 extern Datum ReturnRowStream(FunctionCallInfo fcinfo, RowStreamStart start);
 
-/* Registers a function that returns rows this way; at most a handful. */
-extern void RegisterRowStream(PGFunction function, RowStreamStart start);
+/* Registers a function that returns rows this way; at most a handful.  `narrow` may be NULL. */
+extern void RegisterRowStream(PGFunction function, RowStreamStart start, RowStreamNarrow narrow);
 extern void InitRowStreams(void);
 
 /* The state of a custom scan, as a struct of that size that begins with a CustomScanState. */

@@ -21,9 +21,11 @@
 #include "port/pg_bitutils.h"
 #include "storage/shmem.h"
 #include "utils/date.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/common.h"
 #include "base/local_day.h"
 #include "base/numeric_bytes.h"
 #include "history/history_state.h"
@@ -338,12 +340,45 @@ purchase_history_agg_transfn_timestamp(PG_FUNCTION_ARGS)
 	return AddRow(fcinfo, DayOfTimestamp(PG_GETARG_TIMESTAMP(1)));
 }
 
+/*
+ * The day of a time depends on the session's time zone, and a session that another server has
+ * opened to have an aggregate computed does not have that of the user: an error, not other days.
+ */
+void
+RefuseForeignSession(void)
+{
+	static const struct
+	{
+		const char *setting;
+		const char *value;
+	} of_postgres_fdw[] = {
+		{"search_path", "pg_catalog"}, {"TimeZone", "GMT"}, {"extra_float_digits", "3"}};
+	bool foreign = strcmp(application_name, "postgres_fdw") == 0;
+
+	for (int i = 0; i < lengthof(of_postgres_fdw) && !foreign; i++)
+	{
+		if (strcmp(GetConfigOption(of_postgres_fdw[i].setting, false, false),
+				   of_postgres_fdw[i].value) != 0)
+			break;
+		foreign = i == lengthof(of_postgres_fdw) - 1;
+	}
+	if (foreign || IsCitusSession())
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("the days of purchase_history_agg(timestamptz, …) would depend on "
+							   "the time zone of another server"),
+						errdetail("It has TimeZone %s.", GetConfigOption("TimeZone", false, false)),
+						errhint("Say which time zone the days are in: purchase_history_agg("
+								"(sold_at AT TIME ZONE 'Europe/Vienna')::date, …).")));
+}
+
 PG_FUNCTION_INFO_V1(purchase_history_agg_transfn_timestamptz);
 Datum
 purchase_history_agg_transfn_timestamptz(PG_FUNCTION_ARGS)
 {
 	if (RowIsSkipped(fcinfo))
 		return KeepState(fcinfo);
+	if (fcinfo->flinfo->fn_extra == NULL)
+		RefuseForeignSession();
 	return AddRow(fcinfo, LocalDayOfTimestampTz(PG_GETARG_TIMESTAMPTZ(1), LocalDayCacheOf(fcinfo)));
 }
 

@@ -121,6 +121,6 @@ collect_valid_histories(PG_FUNCTION_ARGS)
 void
 InitCollectHistories(void)
 {
-	RegisterRowStream(collect_purchase_histories, StartCollectPurchaseHistories);
-	RegisterRowStream(collect_valid_histories, StartCollectValidHistories);
+	RegisterRowStream(collect_purchase_histories, StartCollectPurchaseHistories, NULL);
+	RegisterRowStream(collect_valid_histories, StartCollectValidHistories, NULL);
 }

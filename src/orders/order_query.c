@@ -178,6 +178,14 @@ NextCustomerHistory(OrderQuery *query, Datum *customer, PurchaseHistory **histor
 		if (!NextCustomerPurchases(query->orders, &next))
 			return false;
 		*customer = next.customer;
+		if (query->task.every_customer && next.ndays > 0 && next.days[0].day == NO_DAY)
+		{
+			next.days++;
+			next.ndays--;
+			*history = NULL;
+			if (next.ndays == 0)
+				return true;
+		}
 		*history = EncodeSortedHistory(next.days, next.ndays, next.scale);
 		return true;
 	}

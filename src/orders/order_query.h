@@ -52,7 +52,8 @@ extern void EndOrderQuery(OrderQuery *query);
 
 /*
  * The next customer of a PER_DAY query and the history, valid until the next
- * call, in the order of the task; false at the end.
+ * call, in the order of the task; false at the end.  NULL if the task is for
+ * every customer, and this one has no purchase.
  */
 extern bool NextCustomerHistory(OrderQuery *query, Datum *customer, PurchaseHistory **history);
 

@@ -158,6 +158,17 @@ PassOnPurchase(OrderRows *receiver, Datum customer, PurchaseDay *purchase, int s
 				purchase, NULL, scale);
 }
 
+/* Hands on a customer without a purchase, as one on NO_DAY. */
+static void
+PassOnNoPurchase(OrderRows *receiver, Datum value)
+{
+	PurchaseDay purchase = {.day = NO_DAY, .orders = 1};
+	Datum customer = FlatKey(&receiver->format.key, value);
+
+	PassOnPurchase(receiver, customer, &purchase, 0);
+	FreeFlatKey(customer, value);
+}
+
 /* Makes the purchase of a row whose customer, day and amount are not NULL. */
 static pg_attribute_always_inline int
 PurchaseOfRow(OrderRows *receiver, TupleTableSlot *row, PurchaseDay *purchase)
@@ -256,6 +267,8 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 		row->tts_isnull[AMOUNT_COLUMN - 1])
 	{
 		receiver->without_customer += row->tts_isnull[CUSTOMER_COLUMN - 1];
+		if (receiver->task->every_customer && !row->tts_isnull[CUSTOMER_COLUMN - 1])
+			PassOnNoPurchase(receiver, row->tts_values[CUSTOMER_COLUMN - 1]);
 		return true;
 	}
 	if (unlikely(receiver->task->lenient) && !IsPurchase(receiver, row))

@@ -18,6 +18,7 @@ typedef struct OrderTask
 	 * without end.
 	 */
 	bool lenient;
+	bool every_customer; /* PER_DAY: those without a purchase, too, if they have rows */
 	int round_amount; /* to so many decimals, or AS_THEY_ARE */
 	int round_cost;
 	DateADT after;      /* PER_CUSTOMER: the last day before the period, */

@@ -299,6 +299,7 @@ RecordStoreSpill(RecordStore *store)
 		BufFileWrite(store->file, &header, sizeof(header));
 		BufFileWrite(store->file, block->data, block->used);
 		store->file_bytes += block->used;
+		store->pool->spilled += block->used;
 	}
 	MemoryContextSwitchTo(caller);
 	store->file_records += store->records;

@@ -39,8 +39,9 @@ typedef struct RecordBlock
 typedef struct RecordPool
 {
 	MemoryContext context;
-	Size used;   /* by the blocks of the stores */
-	char *chunk; /* what is left of the newest chunk */
+	Size used;    /* by the blocks of the stores */
+	Size spilled; /* bytes written to files, from the first */
+	char *chunk;  /* what is left of the newest chunk */
 	dsa_pointer chunk_self;
 	Size chunk_left;
 	Size chunk_size; /* of the next one */

@@ -198,7 +198,15 @@ LoadRules(const char *name)
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("scheme \"%s\" does not exist", name),
-				 errhint("There are: %s.", SchemeNames())));
+				 IsCitusSession()
+					 ? errdetail("Citus runs this on a worker, which does not have the tables of "
+								 "schemes.")
+					 : 0,
+				 IsCitusSession()
+					 ? errhint("Compile it before, and give the value: WITH s AS MATERIALIZED "
+							   "(SELECT crm_profile.compile_scheme('%s') AS scheme) …",
+							   name)
+					 : errhint("There are: %s.", SchemeNames())));
 	rules->bins = CheckedBins(
 		DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)));
 	QueryByName("SELECT position::pg_catalog.int4, segment::pg_catalog.text,"

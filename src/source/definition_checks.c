@@ -9,14 +9,17 @@
 #include "access/htup_details.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/regproc.h"
 #include "utils/plancache.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -38,7 +41,38 @@ OidArray(const Oid *oids, int n)
 	return PointerGetDatum(construct_array(values, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
 }
 
-/* (query): the relations that it reads, and the types of its columns, without running it. */
+/* Remembers a function whose result can depend on the session. */
+static bool
+FindMutableFunction(Oid function, void *context)
+{
+	if (func_volatile(function) == PROVOLATILE_IMMUTABLE)
+		return false;
+	*(char **) context = format_procedure(function);
+	return true;
+}
+
+/* Finds what in a query can have another result in another session: a function; else NULL. */
+static bool
+FindMutable(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction) || IsA(node, NextValueExpr))
+	{
+		*(char **) context = "the current time or user";
+		return true;
+	}
+	if (check_functions_in_node(node, FindMutableFunction, context))
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, FindMutable, context, 0);
+	return expression_tree_walker(node, FindMutable, context);
+}
+
+/*
+ * (query): the relations that it reads, the types of its columns, and what in it can have another
+ * result in another session, without running it.
+ */
 PG_FUNCTION_INFO_V1(describe_query);
 Datum
 describe_query(PG_FUNCTION_ARGS)
@@ -49,8 +83,9 @@ describe_query(PG_FUNCTION_ARGS)
 	List *sources;
 	List *relations;
 	CachedPlanSource *source;
-	Datum values[2];
-	bool nulls[2] = {false, false};
+	Datum values[3];
+	bool nulls[3] = {false, false};
+	char *mutable = NULL;
 	Oid *oids;
 	int n = 0;
 	ListCell *cell;
@@ -77,6 +112,9 @@ describe_query(PG_FUNCTION_ARGS)
 	for (int i = 0; i < n; i++)
 		oids[i] = getBaseType(TupleDescAttr(source->resultDesc, i)->atttypid);
 	values[1] = OidArray(oids, n);
+	nulls[2] = !FindMutable(linitial(source->query_list), &mutable);
+	if (!nulls[2])
+		values[2] = CStringGetTextDatum(mutable);
 	SPI_finish();
 	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

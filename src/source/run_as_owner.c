@@ -100,6 +100,10 @@ PinReading(void)
 	PinSetting("search_path", "pg_catalog, pg_temp");
 	PinSetting("standard_conforming_strings", "on");
 	PinSetting("array_nulls", "on");
+	/* what belongs to a source is on this server alone: Citus need not carry it to others, nor warn
+	 */
+	if (GetConfigOption("citus.enable_ddl_propagation", true, false) != NULL)
+		PinSetting("citus.enable_ddl_propagation", "off");
 }
 
 PG_FUNCTION_INFO_V1(session_settings);

@@ -1,0 +1,45 @@
+# A source on a real Citus cluster: one coordinator and two workers, whose time zones differ. All that its views and functions answer is what they answer
+# where the tables are on one server. Skipped where Citus is not installed beside PostgreSQL.
+use strict;
+use warnings;
+use CrmProfile;
+use Elsewhere;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my @nodes = map { PostgreSQL::Test::Cluster->new($_) } qw(coordinator first second);
+plan skip_all => 'Citus is not installed here' if !-e $nodes[0]->config_data('--pkglibdir') . '/citus.so';
+for my $node (@nodes)
+{
+	$node->init;
+	$node->append_conf('postgresql.conf', "shared_preload_libraries = citus\nmax_connections = 100\nmax_prepared_transactions = 50\nwal_level = logical\ncitus.shard_count = 4\ntimezone = '" . ($node->name eq 'first' ? 'America/New_York' : 'UTC') . "'\n");
+	$node->start;
+	$node->safe_psql('postgres', 'SET citus.enable_create_database_propagation = off');
+	$node->safe_psql('postgres', 'CREATE DATABASE shop');
+	$node->safe_psql('shop', 'CREATE EXTENSION citus; CREATE EXTENSION crm_profile');
+}
+my $node = $nodes[0];
+$node->safe_psql('shop', sprintf "SELECT citus_set_coordinator_host('%s', %d)", $node->host, $node->port);
+$node->safe_psql('shop', sprintf "SELECT citus_add_node('%s', %d)", $_->host, $_->port) for @nodes[ 1, 2 ];
+$node->safe_psql('postgres', 'CREATE DATABASE alone');
+$node->safe_psql('alone', 'CREATE EXTENSION crm_profile');
+create_shop($node, $_) for qw(alone shop);
+my %columns = shop_tables();
+$node->safe_psql('shop', "SELECT create_distributed_table('$_', '$columns{$_}', colocate_with => 'none')") for sort keys %columns;
+my ($status, $out, $err) = $node->psql('shop', source_of_shop());
+unlike($err, qr/WARNING/, 'no warnings at create_source');
+like($node->safe_psql('shop', q{SELECT crm_profile.explain_source('shop')}), qr/Citus distributes public\.orders by customer_id: the workers make/, 'the workers make the histories');
+$node->safe_psql('alone', source_of_shop());
+$node->safe_psql($_, q{SELECT crm_profile.refresh('shop'); SELECT count(*) FROM crm_profile.check_source('shop')}) for qw(alone shop);
+my ($here, $there) = map { answers_of_shop($node, $_) } qw(alone shop);
+is($there->{$_}, $here->{$_}, $_) for sort keys %$here;
+($status, $out, $err) = $node->psql('shop', q{SELECT crm_profile.alter_source('shop', ordered_at => 'sold_at::date')});
+like($err, qr/must not depend on/, 'days that the workers would see otherwise');
+($status, $out, $err) = $node->psql('shop', q{SELECT customer_id, crm_profile.purchase_history_agg(sold_at, total) FROM orders GROUP BY customer_id});
+like($err, qr/time zone of another server/, 'in plain SQL as well');
+$node->safe_psql('shop', q{SELECT undistribute_table('customers'); SELECT create_reference_table('customers'); SELECT crm_profile.alter_source('shop'); SELECT crm_profile.refresh('shop')});
+is(answers_of_shop($node, 'shop')->{customer_profile}, $here->{customer_profile}, 'customers as a reference table');
+$_->stop for @nodes;
+
+done_testing();
