@@ -19,7 +19,7 @@ typedef struct OrderTask
 	 */
 	bool lenient;
 	bool every_customer; /* PER_DAY: those without a purchase, too, if they have rows */
-	int round_amount; /* to so many decimals, or AS_THEY_ARE */
+	int round_amount;    /* to so many decimals, or AS_THEY_ARE */
 	int round_cost;
 	DateADT after;      /* PER_CUSTOMER: the last day before the period, */
 	DateADT as_of;      /* and the last one of it */

@@ -445,5 +445,5 @@ payment_rows(PG_FUNCTION_ARGS)
 void
 InitPaymentRows(void)
 {
-	RegisterRowStream(payment_rows, StartPaymentRows);
+	RegisterRowStream(payment_rows, StartPaymentRows, NULL);
 }
