@@ -131,6 +131,10 @@ typedef struct SharedTargets
 	Size end;
 } SharedTargets;
 
+/* Shared memory comes aligned to 32 bytes; the kernel for AVX-512 reads 64 at once. */
+#define SHARED_ALIGNMENT PG_CACHE_LINE_SIZE
+#define ALIGNED_TARGETS(memory) ((SharedTargets *) TYPEALIGN(SHARED_ALIGNMENT, memory))
+
 #define PART(shared, part) ((char *) (shared) + (shared)->part)
 
 static Size
@@ -168,7 +172,8 @@ ShareTargets(const NearestState *state, SharedTargets *shared)
 	keys = (Datum *) PART(shared, keys);
 	end = PART(shared, key_bytes);
 	memcpy(PART(shared, first), state->first, VARSIZE(state->first));
-	memcpy(PART(shared, blocks), chunk->blocks, shared->bitmaps - shared->blocks);
+	memcpy(PART(shared, blocks), chunk->blocks,
+		   TYPEALIGN(KERNEL_LANES, (Size) chunk->ntargets) * 2 * state->pairs);
 	memcpy(PART(shared, bitmaps), chunk->bitmaps, (Size) chunk->ntargets * state->bitmap_size);
 	for (int i = 0; i < chunk->ntargets; i++)
 	{
@@ -332,7 +337,7 @@ EstimateNearestScan(CustomScanState *node, ParallelContext *pcxt)
 	SharedTargets layout;
 
 	LayOut(((NearestScanState *) node)->leader, &layout);
-	return layout.end;
+	return add_size(layout.end, SHARED_ALIGNMENT);
 }
 
 static void
@@ -343,7 +348,7 @@ InitializeNearestScan(CustomScanState *node, ParallelContext *pcxt, void *coordi
 	/* without a segment there are no workers */
 	if (pcxt->seg == NULL)
 		return;
-	scan->shared = coordinate;
+	scan->shared = ALIGNED_TARGETS(coordinate);
 	pg_atomic_init_u64(&scan->shared->skipped, 0);
 	ShareTargets(scan->leader, scan->shared);
 }
@@ -351,7 +356,7 @@ InitializeNearestScan(CustomScanState *node, ParallelContext *pcxt, void *coordi
 static void
 AttachNearestScan(CustomScanState *node, shm_toc *toc, void *coordinate)
 {
-	((NearestScanState *) node)->shared = coordinate;
+	((NearestScanState *) node)->shared = ALIGNED_TARGETS(coordinate);
 }
 
 static const CustomExecMethods NearestScanExecMethods = {
