@@ -281,7 +281,7 @@ CREATE FUNCTION crm_profile_internal.is_known(src crm_profile.source_definition,
 CREATE FUNCTION crm_profile_internal.counted(src crm_profile.source_definition, histories text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	-- NULL is equal to nothing: over an empty table alone the planner would join row by row
-	RETURN format('(SELECT h.* FROM %s h WHERE NOT EXISTS (SELECT FROM (SELECT u.customer FROM %I.unknown_customer u UNION ALL SELECT NULL) u WHERE %s))', histories, src.name, crm_profile_internal.same_key(src.key_type, 'u.customer', 'h.customer')); -- SQL of those histories of a relation that thresholds, tiers and models count
+	RETURN format('(SELECT h.* FROM %s h WHERE NOT EXISTS (SELECT FROM (SELECT u.customer FROM %I.unknown_customer u UNION ALL SELECT NULL AS customer) u WHERE %s))', histories, src.name, crm_profile_internal.same_key(src.key_type, 'u.customer', 'h.customer')); -- SQL of those histories of a relation that thresholds, tiers and models count
 CREATE FUNCTION crm_profile_internal.counted(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN crm_profile_internal.counted(src, format('%I.customer_history', src.name)); -- SQL of the stored histories that thresholds, tiers and models count
