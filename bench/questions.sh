@@ -23,7 +23,7 @@ DROP TABLE IF EXISTS question, answered;
 CREATE TABLE question (place serial, what text, query text, view_limit integer, stored_limit integer);
 INSERT INTO question (what, view_limit, stored_limit, query) VALUES
 	('one customer', 5, 5, 'SELECT * FROM big.customer_profile WHERE customer = 4242'),
-	('the ten of the highest clv_365d', 300, 20, 'SELECT * FROM big.customer_profile ORDER BY clv_365d DESC LIMIT 10'),
+	('the ten of the highest clv_365d', 300, 20, 'SELECT * FROM big.customer_profile ORDER BY clv_365d DESC NULLS LAST LIMIT 10'),
 	('a segment, counted', 300, 20, 'SELECT count(*), sum(monetary) FROM big.customer_profile WHERE segment = ''At Risk'''),
 	('a value tier, counted', 300, 20, 'SELECT count(*) FROM big.customer_profile WHERE value_tier = ''A'''),
 	('ten of a segment', 300, 20, 'SELECT * FROM big.customer_profile WHERE segment = ''At Risk'' LIMIT 10'),

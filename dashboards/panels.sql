@@ -36,7 +36,7 @@ SELECT (ARRAY['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'])[weekday] AS week
 SELECT from_segment, to_segment, customers FROM shop.segment_migration WHERE from_segment <> to_segment ORDER BY customers DESC LIMIT 50;
 
 -- table 12: Valuable, and slipping away
-SELECT customer, segment, recency, p_purchase_90d, clv_365d FROM shop.customer_profile WHERE lifecycle = 'lapsing' AND predicted_tier = 'A' ORDER BY clv_365d DESC LIMIT 50;
+SELECT customer, segment, recency, p_purchase_90d, clv_365d FROM shop.customer_profile WHERE lifecycle = 'lapsing' AND predicted_tier = 'A' ORDER BY clv_365d DESC NULLS LAST LIMIT 50;
 
 -- table 24: What is amiss in the data
 SELECT finding, severity, rows, customers_changed, advice FROM shop.data_quality;

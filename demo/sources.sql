@@ -42,7 +42,7 @@ SELECT customer, recency, round(mean_gap) AS gap,
        round(clv_365d) AS clv_365d
 FROM shop.customer_profile
 WHERE predicted_tier = 'A' AND lifecycle = 'lapsing'
-ORDER BY clv_365d DESC LIMIT 5;
+ORDER BY clv_365d DESC NULLS LAST LIMIT 5;
 
 SELECT segment, customers, round(monetary) AS revenue,
        round(predicted_value) AS "next year",

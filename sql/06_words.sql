@@ -7,7 +7,7 @@ INSERT INTO crm_profile.translation (key, language, text, built_in)
 SELECT w.key, l.language, l.text, true
 FROM (VALUES
 	-- numbers and dates
-	('number.group', ',', '.', E'\u202F', '.', '.'),
+	('number.group', ',', '.', convert_from(decode('e280af', 'hex'), 'UTF8'), '.', '.'), -- U+202F; an escape of it fails in SQL_ASCII
 	('number.point', '.', ',', ',', ',', ','),
 	('number.million', 'M', 'Mio.', 'M', 'M', 'Mln'),
 	('date', '%1$s %2$s %3$s', '%1$s. %2$s %3$s', '%1$s %2$s %3$s', '%1$s de %2$s de %3$s', '%1$s %2$s %3$s'),

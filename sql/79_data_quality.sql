@@ -735,7 +735,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_orders_from IS 'the query of ord
 
 CREATE FUNCTION crm_profile_internal.source_rows_from(query text, relation text, rows text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	RETURN (SELECT CASE WHEN query ~ p.pattern THEN regexp_replace(query, p.pattern, format('\1%s AS %I', replace(rows, '\', '\\'), c.relname)) END
+	RETURN (SELECT CASE WHEN query ~ p.pattern THEN regexp_replace(query, p.pattern, format('\1%s AS %I', replace(rows, E'\\', E'\\\\'), c.relname)) END
 		FROM pg_class c, LATERAL (SELECT '(\sFROM )' || regexp_replace(relation, '([^[:alnum:]_])', '\\\1', 'g') || '(?![\w."$])' AS pattern) p WHERE c.oid = to_regclass(relation));
 COMMENT ON FUNCTION crm_profile_internal.source_rows_from IS 'a query of the source over other rows of the same table, given as SQL; NULL if it does not read a table of that name';
 

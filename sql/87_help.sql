@@ -58,7 +58,7 @@ CREATE FUNCTION crm_profile_internal.source_questions(OUT view text, OUT grain t
 		VALUES
 			('customer_attributes', 'one row per customer', 'What is known of a customer?', 'SELECT * FROM %I.customer_attributes LIMIT 20'),
 			('where_to_find', 'one row per segment or tier, and attribute value', 'Where are more like the best customers?', 'SELECT * FROM %I.where_to_find LIMIT 20'),
-			('customer_profile', 'one row per customer', 'Who is slipping away although they are worth much?', E'SELECT customer, recency, p_purchase_90d, clv_365d FROM %I.customer_profile WHERE lifecycle = ''lapsing'' AND predicted_tier = ''A'' ORDER BY clv_365d DESC LIMIT 20'),
+			('customer_profile', 'one row per customer', 'Who is slipping away although they are worth much?', E'SELECT customer, recency, p_purchase_90d, clv_365d FROM %I.customer_profile WHERE lifecycle = ''lapsing'' AND predicted_tier = ''A'' ORDER BY clv_365d DESC NULLS LAST LIMIT 20'),
 			('customer_profile', NULL, 'Who will most likely order in the next 90 days?', 'SELECT customer, segment, p_purchase_90d FROM %I.customer_profile ORDER BY p_purchase_90d DESC NULLS LAST LIMIT 20'),
 			('customer_profile', NULL, 'How many customers are new, active, lapsing, inactive?', 'SELECT lifecycle, count(*) FROM %I.customer_profile GROUP BY lifecycle'),
 			('segment_summary_details', 'one row per segment, and per kind of amount that is in none', 'Which segments bring the revenue?', 'SELECT segment, customers, monetary, monetary_share FROM %I.segment_summary_details ORDER BY monetary DESC'),

@@ -77,7 +77,7 @@ SELECT crm_profile.alter_source('q', materialize => true);
 SELECT count(*) FILTER (WHERE e.ratio BETWEEN 0.5 AND 2) = count(*) AS within_twice FROM condition c, LATERAL (SELECT expected('SELECT * FROM q.customer_profile WHERE ' || c.condition) AS ratio) e;
 CREATE TABLE stored AS SELECT what, answer(query) FROM question;
 SELECT what, s.answer = c.answer AS same FROM stored s JOIN serial c USING (what) JOIN question USING (what) WHERE what <> 'report' ORDER BY place;
--- the highest and a tier come from an index
+-- the highest and a tier come from an index, wherever NULLs are wanted
 SET enable_seqscan = off;
 CREATE FUNCTION by_index(question text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -89,7 +89,7 @@ BEGIN
 	END LOOP;
 	RETURN found;
 END $$;
-SELECT by_index('SELECT * FROM q.customer_profile ORDER BY clv_365d DESC LIMIT 10') AS highest, by_index('SELECT count(*) FROM q.customer_profile WHERE value_tier = ''A''') AS tier;
+SELECT by_index('SELECT * FROM q.customer_profile ORDER BY clv_365d DESC LIMIT 10') AS highest, by_index('SELECT * FROM q.customer_profile ORDER BY clv_365d DESC NULLS LAST LIMIT 10') AS nulls_last, by_index('SELECT count(*) FROM q.customer_profile WHERE value_tier = ''A''') AS tier;
 RESET ALL;
 -- readers see none of the sample
 SELECT relrowsecurity FROM pg_class WHERE oid = 'q.label_sample'::regclass;

@@ -34,5 +34,9 @@ my ($status, $out, $err) = $node->psql('shop', 'SET standard_conforming_strings 
 like($err, qr/SET standard_conforming_strings = on first/, 'strings that are no standard: refused');
 $node->safe_psql('shop', 'CREATE EXTENSION crm_profile');
 is($node->safe_psql('shop', q{SELECT crm_profile.lifecycle('{2025-04-29: 1}', '2025-04-30', 30)}), 'new', 'an empty schema of one\'s own is fine');
+# and in a database without an encoding, which the locale C gives
+$node->safe_psql('postgres', q{CREATE DATABASE ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0});
+is($node->safe_psql('ascii', q{CREATE EXTENSION crm_profile; SELECT encode(text::bytea, 'hex') FROM crm_profile.translation WHERE (key, language) = ('number.group', 'fr')}),
+	'e280af', 'SQL_ASCII');
 
 done_testing();

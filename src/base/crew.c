@@ -24,6 +24,7 @@
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
 
+#include "base/compat.h"
 #include "base/crew.h"
 
 #define MAX_CREW_PIECES 8 /* functions */

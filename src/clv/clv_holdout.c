@@ -772,6 +772,7 @@ TestPiece(Crew *crew, const CrewInput *inputs, int piece)
 	const PurchaseRecord *record = inputs[0].bytes;
 	bool with_fit = inputs[1].size > 0;
 	int stretches = record != NULL ? EarlierStretches(record).n : 0;
+	FitTested tested;
 
 	if (with_fit && piece == 0)
 	{
@@ -782,8 +783,9 @@ TestPiece(Crew *crew, const CrewInput *inputs, int piece)
 		FitClvModel(state, &model);
 		return ModelValue(&ClvModelFormat, &model);
 	}
-	return TestEarlier(record, (const FitTested *) VARDATA(CrewResult(crew, stretches + with_fit)),
-					   piece - with_fit + 1);
+	memcpy(&tested, VARDATA(CrewResult(crew, stretches + with_fit)),
+		   sizeof(tested)); /* unaligned */
+	return TestEarlier(record, &tested, piece - with_fit + 1);
 }
 
 void

@@ -111,9 +111,7 @@ ReadAttributeOptions(AttributeFit *fit)
 
 	if (fit->options == NULL)
 		return;
-	if (!JsonContainerIsObject(&fit->options->root))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the options of clv_fit must be a JSON object")));
+	CheckFitOptions(&fit->options->root, "clv_fit", "ridge");
 	if (JsonMember(&fit->options->root, "ridge", &value))
 		fit->ridge = JsonNumber(&value, "ridge");
 	if (!(fit->ridge >= 0 && fit->ridge <= 1e9))

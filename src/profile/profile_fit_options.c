@@ -179,6 +179,13 @@ TakeAsymmetric(FitColumn *column)
 	column->asymmetric = true;
 }
 
+/* Who takes the options, and the one that it has besides, or NULL. */
+typedef struct OptionTaker
+{
+	const char *function;
+	const char *own;
+} OptionTaker;
+
 static void
 CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 {
@@ -187,13 +194,29 @@ CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 		"max_values", "min_count", "range_count", "robust", "asymmetric",
 	};
 
+	const OptionTaker *taker = (const OptionTaker *) arg;
+
 	for (int i = 0; i < lengthof(names); i++)
 		if (strcmp(key, names[i]) == 0)
 			return;
+	if (taker->own != NULL && strcmp(key, taker->own) == 0)
+		return;
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("profile_fit has no option \"%s\"", key),
-					errhint("The options are kinds, ignore, order, ranges, weights, missing, "
-							"max_values, min_count, range_count, robust and asymmetric.")));
+					errmsg("%s has no option \"%s\"", taker->function, key),
+					errhint("The options are %s%skinds, ignore, order, ranges, weights, missing, "
+							"max_values, min_count, range_count, robust and asymmetric.",
+							taker->own == NULL ? "" : taker->own, taker->own == NULL ? "" : ", ")));
+}
+
+void
+CheckFitOptions(JsonbContainer *options, const char *function, const char *own)
+{
+	OptionTaker taker = {function, own};
+
+	if (!JsonContainerIsObject(options))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the options of %s must be a JSON object", function)));
+	JsonEachMember(options, CheckOptionName, &taker);
 }
 
 bool
@@ -242,10 +265,7 @@ TakeGeneralOptions(ProfileFitState *state)
 	if (state->options == NULL)
 		return;
 	options = &state->options->root;
-	if (!JsonContainerIsObject(options))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the options of profile_fit must be a JSON object")));
-	JsonEachMember(options, CheckOptionName, NULL);
+	CheckFitOptions(options, "profile_fit", NULL);
 	if (JsonMember(options, "missing", &value))
 		SetMissingFromJson(&state->missing, JsonArray(&value, "missing"));
 	if (JsonMember(options, "max_values", &value))
