@@ -529,12 +529,17 @@ CREATE FUNCTION crm_profile_internal.campaign_totals(responses regclass, by_scor
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 50 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_hashjoin = off AS $$
 BEGIN
 	-- each figure of a contact is computed once, however often it is used, and none that is not
+	IF NOT by_score AND NOT with_values THEN
+		RETURN QUERY EXECUTE format('SELECT r.campaign::text, r.segment::text, NULL::integer, NULL::date, NULL::date, NULL::bigint, NULL::numeric, NULL::bigint, NULL::bigint, NULL::numeric, NULL::numeric, '
+			'crm_profile.campaign_lift(r.treated, r.responded) FROM (SELECT campaign, segment, treated, responded FROM %s OFFSET 0) r WHERE r.responded IS NOT NULL GROUP BY r.campaign, r.segment', responses);
+		RETURN;
+	END IF;
 	RETURN QUERY EXECUTE format('SELECT r.campaign::text, %2$s, min(r.contacted_on), max(r.contacted_on), count(*) - count(r.responded), sum(r.cost) FILTER (WHERE r.treated AND r.responded IS NOT NULL), '
 			'%3$s, crm_profile.campaign_lift(CASE WHEN r.responded IS NOT NULL THEN r.treated END, r.responded%4$s) FROM (SELECT %6$s FROM %1$s OFFSET 0) r GROUP BY r.campaign, %5$s',
 		responses, CASE WHEN by_score THEN 'NULL::text, crm_profile_internal.score_class(r.score)' ELSE 'r.segment::text, NULL::integer' END,
 		CASE WHEN by_score THEN 'NULL::bigint, NULL::bigint, NULL::numeric, crm_profile_internal.decimal_sum(CASE WHEN r.responded IS NOT NULL THEN r.score END)' ELSE 'count(r.customer) FILTER (WHERE r.coded_orders > 0), sum(r.coded_orders), sum(r.coded_value), NULL::numeric' END,
-		CASE WHEN NOT by_score AND with_values THEN ', r.value, r.past_value' END, CASE WHEN by_score THEN 'crm_profile_internal.score_class(r.score)' ELSE 'r.segment' END, 'campaign, customer, contacted_on, treated, responded, cost, coded_orders, coded_value, ' || CASE WHEN by_score THEN 'score' WHEN with_values THEN 'segment, value, past_value' ELSE 'segment' END);
-END $$; -- the totals of all campaigns by segment, or by class of the score, from the view campaign_response of a source
+		CASE WHEN NOT by_score THEN ', r.value, r.past_value' END, CASE WHEN by_score THEN 'crm_profile_internal.score_class(r.score)' ELSE 'r.segment' END, 'campaign, customer, contacted_on, treated, responded, cost, coded_orders, coded_value, ' || CASE WHEN by_score THEN 'score' ELSE 'segment, value, past_value' END);
+END $$; -- the totals of all campaigns by segment, or by class of the score, from the view campaign_response of a source; without values: the responses alone, by segment
 
 CREATE FUNCTION crm_profile_internal.source_build_campaigns(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

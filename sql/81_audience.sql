@@ -159,12 +159,13 @@ END $$; -- checks the arguments of campaign_plan() and plan_contacts()
 CREATE FUNCTION crm_profile_internal.planned_contacts(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	RETURN format(E'SELECT p.customer, p.segment, p.effect, p.order_value, p.effect OPERATOR(pg_catalog.*) p.order_value OPERATOR(pg_catalog.*) $3::pg_catalog.float8 OPERATOR(pg_catalog.-) $2::pg_catalog.float8 AS gain
-			FROM (SELECT customer_profile.customer::pg_catalog.text AS customer, coalesce(customer_profile.segment, ''(unscored)'')::pg_catalog.text AS segment, coalesce(e.effect, o.effect) AS effect,
+			FROM (SELECT customer_profile.customer::pg_catalog.text AS customer, coalesce(customer_profile.segment, ''(unscored)'')::pg_catalog.text AS segment, coalesce(e.effects[pg_catalog.array_position(e.segments, coalesce(customer_profile.segment, ''(unscored)'')::pg_catalog.text)], e.rest) AS effect,
 					-- nobody''s order is expected to be a loss
 					greatest(coalesce(crm_profile.expected_value(h.history, m.clv, d.day), customer_profile.average_order_value::pg_catalog.float8, m.mean_value, 0), 0) AS order_value
 				FROM (SELECT customer_profile.customer, customer_profile.segment, customer_profile.average_order_value FROM %1$s WHERE (%2$s\n) IS TRUE%7$s) customer_profile
 					LEFT JOIN %3$I.customer_history h ON %4$s CROSS JOIN %5$s CROSS JOIN (SELECT %6$s AS clv, (SELECT k.mean_value FROM crm_profile.clv_model_card(%6$s) k) AS mean_value) m
-					LEFT JOIN unnest($4) e ON e.segment = coalesce(customer_profile.segment, ''(unscored)'') LEFT JOIN unnest($4) o ON o.segment IS NULL) p',
+					-- looked up, not joined: a merge would sort all customers by segment
+					CROSS JOIN (SELECT pg_catalog.array_agg(u.segment) AS segments, pg_catalog.array_agg(u.effect) AS effects, pg_catalog.max(u.effect) FILTER (WHERE u.segment IS NULL) AS rest FROM pg_catalog.unnest($4) u) e) p',
 		crm_profile_internal.source_best_from(src), src.best, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'customer_profile.customer'),
 		crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_model_in_use(src, 'clv'), crm_profile_internal.source_own_key(src, 'customer_profile.customer'));
 COMMENT ON FUNCTION crm_profile_internal.planned_contacts IS 'SQL of the customers whom a plan may choose, with what a contact gains; $1: budget, $2: cost_per_contact, $3: margin, $4: effects';

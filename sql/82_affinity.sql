@@ -212,13 +212,14 @@ CREATE FUNCTION crm_profile_internal.product_affinity(cells crm_profile_internal
 CREATE FUNCTION crm_profile_internal.category_buyers(affinity crm_profile_internal.product_affinity_row[]) RETURNS SETOF crm_profile_internal.category_buyers_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 20
 	BEGIN ATOMIC
-		WITH total AS (
-			SELECT a.category, sum(a.customers)::bigint AS customers, max(a.share_of_all) AS share, max(a.as_of) AS as_of FROM unnest(affinity) a WHERE a.dimension = 'segment' GROUP BY a.category),
-		most AS (
-			SELECT DISTINCT ON (a.dimension, a.category) a.dimension, a.category, a.customer_group, a.lift FROM unnest(affinity) a WHERE a.verdict = 'more than others'
-			ORDER BY a.dimension, a.category, a.lift DESC, a.customer_group COLLATE "C")
-		SELECT row_number() OVER (ORDER BY t.customers DESC, t.category COLLATE "C"), t.category, t.customers, t.share, s.customer_group, s.lift, v.customer_group, v.lift, t.as_of
-		FROM total t LEFT JOIN most s ON s.dimension = 'segment' AND s.category = t.category LEFT JOIN most v ON v.dimension = 'value_tier' AND v.category = t.category
+		-- one pass and no join: the planner cannot know how many categories there are
+		SELECT row_number() OVER (ORDER BY m.customers DESC, m.category COLLATE "C"), m.category, m.customers, m.share, m.segment, m.segment_lift, m.value_tier, m.tier_lift, m.as_of
+		FROM (SELECT a.category, sum(a.customers) FILTER (WHERE a.dimension = 'segment')::bigint AS customers, max(a.share_of_all) AS share, max(a.as_of) AS as_of,
+				(array_agg(a.customer_group ORDER BY a.lift DESC, a.customer_group COLLATE "C") FILTER (WHERE a.dimension = 'segment' AND a.verdict = 'more than others'))[1] AS segment,
+				max(a.lift) FILTER (WHERE a.dimension = 'segment' AND a.verdict = 'more than others') AS segment_lift,
+				(array_agg(a.customer_group ORDER BY a.lift DESC, a.customer_group COLLATE "C") FILTER (WHERE a.dimension = 'value_tier' AND a.verdict = 'more than others'))[1] AS value_tier,
+				max(a.lift) FILTER (WHERE a.dimension = 'value_tier' AND a.verdict = 'more than others') AS tier_lift
+			FROM unnest(affinity) a GROUP BY a.category) m
 		ORDER BY 1;
 	END; -- rows of the view category_buyers, from those of product_affinity
 
@@ -260,10 +261,11 @@ BEGIN
 	FOR described IN VALUES ('basket', 'what lines of one order share'), ('customer', 'key of the customer; NULL: not known'), ('ordered_on', 'day of the order; NULL: not known'), ('product', 'the product'), ('category', 'its category, or the product where the source names no category') LOOP
 		EXECUTE format('COMMENT ON COLUMN %I.order_line.%I IS %L', src.name, described.column1, described.column2);
 	END LOOP;
+	-- OFFSET 0: the segment is computed for each customer, not for all that they have bought
 	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.product_affinity(as_of date) RETURNS SETOF crm_profile_internal.product_affinity_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
 		WITH bought AS MATERIALIZED (SELECT DISTINCT l.customer, coalesce(l.category, ''(no category)'') AS category FROM %1$I.order_line l WHERE l.ordered_on <= product_affinity.as_of AND l.product <> '''')
 		SELECT a.* FROM crm_profile_internal.product_affinity(ARRAY(SELECT ROW(p.segment, p.value_tier, b.category, count(*))::crm_profile_internal.category_cell
-			FROM (SELECT b.customer, b.category FROM bought b UNION ALL SELECT DISTINCT b.customer, NULL::text AS category FROM bought b) b JOIN %1$I.profile_as_of(product_affinity.as_of) p ON %2$s
+			FROM (SELECT b.customer, b.category FROM bought b UNION ALL SELECT DISTINCT b.customer, NULL::text AS category FROM bought b) b JOIN (SELECT p.customer, p.segment, p.value_tier FROM %1$I.profile_as_of(product_affinity.as_of) p OFFSET 0) p ON %2$s
 			GROUP BY p.segment, p.value_tier, b.category), product_affinity.as_of) a; END',
 		src.name, crm_profile_internal.same_key(src.key_type, 'p.customer', 'b.customer'));
 	EXECUTE format('COMMENT ON FUNCTION %I.product_affinity(date) IS ''the view product_affinity as it would have been at the end of that day, by the thresholds in use now''', src.name);

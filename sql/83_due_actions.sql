@@ -140,7 +140,7 @@ CREATE FUNCTION crm_profile_internal.source_due_query(src crm_profile.source_def
 		FROM (SELECT c.%2$I AS customer, d.day FROM %3$s c CROSS JOIN %4$s WHERE crm_profile_internal.is_anniversary(c.%5$I::date, d.day)%11$s) e LEFT JOIN %6$I.customer_history h ON %7$s%8$s CROSS JOIN%9$s (SELECT %10$s AS model) m',
 		as_of, src.customer_key, src.customers, days, src.birthday, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'e.customer'), crm_profile_internal.source_own_model(src, 'e.customer'),
 		CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_own_key(src, format('c.%I', src.customer_key))) END
-		-- a complement comes with thanks, and so not more often
+		-- a complement comes with thanks, and so not more often; no equality: most who buy on a day are thanked
 		|| CASE WHEN src.line_query IS NULL THEN '' ELSE format('
 		UNION ALL SELECT b.customer, ''complement''::varchar AS action, b.reason, b.since, b.value, b.as_of FROM (
 			SELECT DISTINCT ON (e.customer::text, e.day) c.%1$I AS customer, format(''bought %%s: %%s goes with it, %%s times as often as by chance'', e.product, e.complement, round(e.lift::numeric, 1))::varchar AS reason, e.day AS since,
@@ -148,7 +148,7 @@ CREATE FUNCTION crm_profile_internal.source_due_query(src crm_profile.source_def
 			FROM %3$s ORDER BY e.customer::text, e.day, e.lift DESC, e.complement COLLATE "C", e.product COLLATE "C") b', src.customer_key, as_of,
 		crm_profile_internal.source_due_kinds(src, 'p.product, p.complement, p.lift, ', format('%s JOIN %I.order_line l ON l.ordered_on = d.day JOIN %2$I.product_complement p ON p.product = l.product JOIN %2$I.customer_history h ON %3$s',
 				days, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'l.customer')),
-			format('NOT EXISTS (SELECT FROM %I.order_line o WHERE %s AND o.product = p.complement AND o.ordered_on <= d.day)', src.name, crm_profile_internal.same_key(src.key_type, 'o.customer', 'l.customer')), '%s & 1 = 1')) END
+			format('NOT EXISTS (SELECT FROM %I.order_line o WHERE %s AND o.product = p.complement AND o.ordered_on <= d.day)', src.name, crm_profile_internal.same_key(src.key_type, 'o.customer', 'l.customer')), '%s & 1 <> 0')) END
 		|| CASE WHEN src.payment_query IS NULL THEN '' ELSE crm_profile_internal.source_due_payments(src, days, as_of) END;
 COMMENT ON FUNCTION crm_profile_internal.source_due_query IS 'the query of due_actions; days: SQL of a table d with the column day; as_of: SQL of the as-of date, which may be e.day';
 

@@ -689,18 +689,21 @@ BEGIN
 	EXECUTE format($query$
 		WITH figure AS MATERIALIZED (
 				-- OFFSET 0: each figure is computed once
-				SELECT f.later, f.score, crm_profile_internal.segment_met(f.score, f.segments, f.lifecycle, f.met)::text AS segment, f.lifecycle, f.value_tier, count(*) AS n
-				FROM (SELECT d.later, m.segments, crm_profile.rfm_score(h.history, m.rfm, d.day) AS score, crm_profile.lifecycle(h.history, d.day, m.active_days, m.clv) AS lifecycle, %9$s AS met, crm_profile.value_tier(%10$s, m.a_from, m.b_from) AS value_tier
-					FROM (VALUES (false, $1), (true, $2)) d(later, day) CROSS JOIN %1$s h%2$s CROSS JOIN%3$s (SELECT %4$s AS rfm, %5$s AS segments, %6$s AS active_days, %7$s AS clv, %11$s AS a_from, %12$s AS b_from) m%8$s
+				SELECT f.later, f.score, f.lifecycle, f.met, f.value_tier, count(*) AS n
+				FROM (SELECT d.later, crm_profile.rfm_score(h.history, m.rfm, d.day) AS score, crm_profile.lifecycle(h.history, d.day, m.active_days, m.clv) AS lifecycle, %9$s AS met, crm_profile.value_tier(%10$s, m.a_from, m.b_from) AS value_tier
+					FROM (VALUES (false, $1), (true, $2)) d(later, day) CROSS JOIN %1$s h%2$s CROSS JOIN%3$s (SELECT %4$s AS rfm, %6$s AS active_days, %7$s AS clv, %11$s AS a_from, %12$s AS b_from) m%8$s
 					WHERE crm_profile.last_purchase(h.history, d.day) IS NOT NULL OFFSET 0) f GROUP BY 1, 2, 3, 4, 5),
+			-- the segment follows from figures that many customers share
 			counted AS (SELECT v.place, v.measure, coalesce(v.value, '(unscored)') AS value, coalesce(sum(f.n) FILTER (WHERE NOT f.later), 0)::bigint AS before, coalesce(sum(f.n) FILTER (WHERE f.later), 0)::bigint AS after
-				FROM figure f CROSS JOIN LATERAL (VALUES (1, 'r_score', crm_profile.r_score(f.score)::text), (2, 'f_score', crm_profile.f_score(f.score)::text), (3, 'm_score', crm_profile.m_score(f.score)::text), (4, 'segment', f.segment), (5, 'lifecycle', f.lifecycle),
-					(6, 'value_tier', f.value_tier)) v(place, measure, value) GROUP BY 1, 2, 3)
+				FROM figure f CROSS JOIN LATERAL (VALUES (1, 'r_score', crm_profile.r_score(f.score)::text), (2, 'f_score', crm_profile.f_score(f.score)::text), (3, 'm_score', crm_profile.m_score(f.score)::text),
+					(4, 'segment', crm_profile_internal.segment_met(f.score, %5$s, f.lifecycle, f.met)::text), (5, 'lifecycle', f.lifecycle), (6, 'value_tier', f.value_tier)) v(place, measure, value) GROUP BY 1, 2, 3)
 		SELECT array_agg(ROW(c.measure, c.value, c.before, c.after)::crm_profile_internal.drift_count ORDER BY c.place, c.value COLLATE "C") FROM counted c$query$,
 		crm_profile_internal.evaluated_histories(src), crm_profile_internal.source_own_model(src, 'h.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END, crm_profile_internal.source_model_in_use(src, 'rfm'), crm_profile_internal.source_model_in_use(src, 'segments'),
 		crm_profile_internal.source_model_in_use(src, 'active_days'), crm_profile_internal.source_clv(src), crm_profile_internal.source_met(src, 1, 'h.history', 'h.customer', 'd.day'), crm_profile_internal.source_met(src, 1), replace(crm_profile_internal.evaluated_value(src), '$1', 'd.day'),
 		crm_profile_internal.source_model_in_use(src, 'a_from'), crm_profile_internal.source_model_in_use(src, 'b_from')) INTO counts USING from_date, to_date;
-	RETURN QUERY SELECT d.* FROM crm_profile_internal.drift(counts || crm_profile_internal.segment_drift_attributes(src, from_date, to_date)) d;
+	-- not in the query: to tell the number of rows, the planner would count them once more
+	counts := counts || crm_profile_internal.segment_drift_attributes(src, from_date, to_date);
+	RETURN QUERY SELECT d.* FROM crm_profile_internal.drift(counts) d;
 END $$; -- how far the customers of a day differ from those of an earlier day, by score, segment, lifecycle, tier and attribute: population stability index with alarm levels, by the thresholds in use
 
 CREATE TYPE crm_profile_internal.segment_value_migration_row AS ( -- a row of segment_value_migration()
