@@ -153,5 +153,17 @@ SELECT b.n, b.way, b.rows_of = rows_of(s.query) AS same, way(s.query) AS off FRO
 RESET crm_profile.enable_history_aggregate;
 RESET max_parallel_workers_per_gather;
 
+-- grouping() is left to PostgreSQL's own nodes, and the aggregate needs the right to run it, as in plain SQL
+SELECT c, grouping(c) AS "grouping", frequency(purchase_history_agg(d, a)) FROM few WHERE c < 2 GROUP BY c ORDER BY c;
+SELECT c FROM few WHERE c < 2 GROUP BY c HAVING grouping(c) = 0 AND frequency(purchase_history_agg(d, a)) > 1 ORDER BY c;
+BEGIN;
+CREATE ROLE without_aggregate;
+GRANT USAGE ON SCHEMA history_agg TO without_aggregate;
+GRANT SELECT ON few TO without_aggregate;
+REVOKE EXECUTE ON FUNCTION purchase_history_agg(date, numeric) FROM public;
+SET LOCAL ROLE without_aggregate;
+SELECT c, purchase_history_agg(d, a) FROM few GROUP BY c;
+ROLLBACK;
+
 SET client_min_messages = warning;
 DROP SCHEMA history_agg CASCADE;

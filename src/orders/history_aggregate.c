@@ -9,7 +9,9 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/objectaccess.h"
 #include "catalog/pg_aggregate.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -20,6 +22,7 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/planner.h"
 #include "optimizer/tlist.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -92,7 +95,9 @@ TakesMore(Node *node, Shape *shape)
 			shape->history = (Aggref *) node;
 		return shape->history == NULL || !equal(node, shape->history);
 	}
-	if (IsA(node, Var) || IsA(node, PlaceHolderVar) || IsA(node, WindowFunc))
+	/* grouping() is known to PostgreSQL's own nodes only */
+	if (IsA(node, Var) || IsA(node, PlaceHolderVar) || IsA(node, WindowFunc) ||
+		IsA(node, GroupingFunc))
 		return true;
 	return expression_tree_walker(node, TakesMore, shape);
 }
@@ -205,12 +210,26 @@ typedef struct HistoryAggregateState
 	Size spilled;
 } HistoryAggregateState;
 
+/* Refuses a user without the right to run the aggregate, as PostgreSQL's own nodes do. */
+static void
+CheckRightToAggregate(const CustomScan *scan)
+{
+	Oid aggregate =
+		castNode(Aggref, lsecond_node(TargetEntry, scan->custom_scan_tlist)->expr)->aggfnoid;
+	AclResult right = FunctionAclCheck(aggregate, GetUserId());
+
+	if (right != ACLCHECK_OK)
+		aclcheck_error(right, OBJECT_AGGREGATE, get_func_name(aggregate));
+	InvokeFunctionExecuteHook(aggregate);
+}
+
 static void
 BeginHistoryAggregate(CustomScanState *node, EState *estate, int eflags)
 {
 	HistoryAggregateState *state = (HistoryAggregateState *) node;
 	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
 
+	CheckRightToAggregate(scan);
 	node->custom_ps = list_make1(ExecInitNode(linitial(scan->custom_plans), estate, eflags));
 	state->context =
 		AllocSetContextCreate(estate->es_query_cxt, "HistoryAggregate", ALLOCSET_DEFAULT_SIZES);
