@@ -421,7 +421,7 @@ CREATE TYPE crm_profile_internal.campaign_result_row AS ( -- a row of the view c
 	coded_customers bigint, -- customers who ordered with the code of the campaign; NULL: no codes
 	coded_orders bigint, -- these orders
 	coded_value numeric, -- their amount
-	result text, -- worked, did harm, did not work, cannot tell and why; response, not effect: no control group
+	result varchar, -- worked, did harm, did not work, cannot tell and why; response, not effect: no control group
 	note text -- what to keep in mind; NULL: nothing
 );
 
@@ -462,7 +462,7 @@ CREATE TYPE crm_profile_internal.campaign_segment_result_row AS ( -- a row of th
 	value_p_value double precision, -- its p-value
 	incremental_value numeric, -- value_lift × treated
 	cost numeric, -- cost of the treated; NULL: unknown
-	result text -- worked, did harm (by adjusted_p_value), did not work, cannot tell and why; response, not effect: no control group
+	result varchar -- worked, did harm (by adjusted_p_value), did not work, cannot tell and why; response, not effect: no control group
 );
 
 CREATE FUNCTION crm_profile_internal.campaign_segment_result(measures crm_profile_internal.campaign_measures[], segments crm_profile.segment_scheme) RETURNS SETOF crm_profile_internal.campaign_segment_result_row
@@ -497,7 +497,7 @@ CREATE TYPE crm_profile_internal.campaign_gains_row AS ( -- a row of the view ca
 	cumulative_customers double precision, -- share of the treated in this and all higher deciles
 	cumulative_responses double precision, -- share of their responses: the gains curve
 	cumulative_incremental double precision, -- responses in these deciles that there would not have been without the campaign
-	result text -- of these deciles together, in words
+	result varchar -- of these deciles together, in words
 );
 
 CREATE FUNCTION crm_profile_internal.campaign_gains(measures crm_profile_internal.campaign_measures[]) RETURNS SETOF crm_profile_internal.campaign_gains_row
