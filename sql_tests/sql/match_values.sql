@@ -81,4 +81,6 @@ SELECT unit, abs(q.r_squared / (match_quality(mm)).r_squared - 1) < 1e-9 AS r_sq
 FROM (SELECT unit, match_fit(profile(p, m), value * unit, m) AS scaled FROM person p, model, unnest(ARRAY[1e-300, 1e300]::float8[]) unit WHERE id <= 3000 GROUP BY unit) x, card, match_quality(scaled) q ORDER BY unit;
 SELECT match_fit(profile(p, m), value * 1e305, m) FROM person p, model;
 SELECT match_fit(profile(p, m), member::int * 1e-310, m) FROM person p, model;
+-- attributes of any name
+SELECT count(*) AS found FROM match_prospects(NULL::int, 'SELECT i, i % 7 < 2 AS is_target, i % 7 AS r, i % 5 AS u, i % 3 AS t FROM generate_series(1, 300) i', 'SELECT i, i % 7 AS r, i % 5 AS u, i % 3 AS t FROM generate_series(301, 310) i', 'nearest');
 DROP SCHEMA worth CASCADE;

@@ -23,17 +23,20 @@
 
 /* ---------- parts of the SELECT ---------- */
 
-/* "(query) AS u, LATERAL (SELECT u.a, …) AS r": the rows, and their attributes as one record. */
+/*
+ * (query) AS u, LATERAL (SELECT u.a, …) AS "(row)": the rows, and their attributes as one record,
+ * named as no attribute is.
+ */
 static char *
 RowsOf(const MatchQuery *q, const char *query)
 {
-	return psprintf("(%s\n) AS u, LATERAL (SELECT %s) AS r", query, q->attributes);
+	return psprintf("(%s\n) AS u, LATERAL (SELECT %s) AS \"(row)\"", query, q->attributes);
 }
 
 /* The models within the SELECT, and the profile of a row of RowsOf. */
 #define PROFILE_MODEL "(SELECT profile_model FROM models)"
 #define MATCH_MODEL "(SELECT match_model FROM models)"
-#define PROFILE "crm_profile.profile(r, " PROFILE_MODEL ")"
+#define PROFILE "crm_profile.profile(\"(row)\", " PROFILE_MODEL ")"
 
 static char *
 EmailOf(const MatchQuery *q)
@@ -62,7 +65,7 @@ FitModels(MatchQuery *q, bool by_card)
 							 "a.fit::text ELSE '' END"
 						   : "nullif(a.fit, 0)::text";
 	FetchTexts(q,
-			   psprintf("WITH c AS MATERIALIZED (SELECT %s AS t, r FROM %s), "
+			   psprintf("WITH c AS MATERIALIZED (SELECT %s AS t, \"(row)\" AS r FROM %s), "
 						"m AS MATERIALIZED (SELECT crm_profile.profile_fit(c.r, %s) AS m FROM c) "
 						"SELECT (SELECT m FROM m)::text, %s FROM (SELECT %s AS fit FROM c) AS a",
 						q->target, RowsOf(q, q->customers), q->options, second, fit),
@@ -131,7 +134,7 @@ static char *
 NearestCall(const MatchQuery *q, const char *which, const char *count)
 {
 	char *profile =
-		psprintf("crm_profile.profile(r, %s::crm_profile.profile_model)", q->profile_model);
+		psprintf("crm_profile.profile(\"(row)\", %s::crm_profile.profile_model)", q->profile_model);
 	char *prospects;
 	char *customers;
 
