@@ -50,11 +50,12 @@ CREATE FUNCTION crm_profile_internal.source_lock(src crm_profile.source_definiti
 COMMENT ON FUNCTION crm_profile_internal.source_lock IS 'locks what readers of a source read, before any of it is changed; triggers: also the tables whose triggers go with the source';
 
 CREATE FUNCTION crm_profile_internal.source_build(src crm_profile.source_definition) RETURNS crm_profile.source_definition
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	object record;
 	given record;
 BEGIN
+	PERFORM crm_profile_internal.no_notices();
 	src.grants := crm_profile_internal.source_grants(src);
 	PERFORM crm_profile_internal.source_lock(src);
 	PERFORM crm_profile_internal.source_build_elsewhere(src);
@@ -244,13 +245,14 @@ END $$; -- runs as the owner of the source: alter_source(), arguments as jsonb
 ---------------------------------------------------------------- drop
 
 CREATE FUNCTION crm_profile_internal.drop_source_as_owner(src crm_profile.source_definition, "cascade" boolean) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	me CONSTANT oid := quote_ident(current_user)::regrole::oid;
 	object record;
 	schema oid;
 	others text;
 BEGIN
+	PERFORM crm_profile_internal.no_notices();
 	PERFORM crm_profile_internal.drop_slot(src.name);
 	PERFORM crm_profile_internal.source_lock(src, triggers => true);
 	-- the triggers first: writers of orders lock these before the queue

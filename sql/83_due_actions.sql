@@ -72,10 +72,11 @@ CREATE FUNCTION crm_profile_internal.due_rows(customer text, due integer, histor
 ---------------------------------------------------------------- complements
 
 CREATE FUNCTION crm_profile_internal.refresh_complements(src crm_profile.source_definition) RETURNS void
-	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET client_min_messages = warning AS $$
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	min_support double precision;
 BEGIN
+	PERFORM crm_profile_internal.no_notices();
 	EXECUTE format('SELECT greatest(5 / greatest(count(DISTINCT l.basket), 5)::double precision, 0.0002) FROM %I.order_line l', src.name) INTO min_support;
 	EXECUTE format('DELETE FROM %I.product_complement', src.name);
 	LOOP

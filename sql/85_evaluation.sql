@@ -573,9 +573,7 @@ CREATE FUNCTION crm_profile_internal.compared(scheme text, groups crm_profile_in
 	END; -- how well groups in an order tell who bought and who spent
 
 CREATE FUNCTION crm_profile.compare_schemes(source text, schemes text[] DEFAULT NULL, on_day date DEFAULT NULL, horizon integer DEFAULT 365) RETURNS SETOF crm_profile_internal.compare_schemes_row
-	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 5 SET search_path = pg_catalog, pg_temp
-	-- what the fit would say of its sample
-	SET client_min_messages = warning AS $$
+	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	src CONSTANT crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
 	bins integer;
@@ -585,6 +583,8 @@ DECLARE
 	clv crm_profile.clv_model;
 	conditions boolean;
 BEGIN
+	-- what the fit would say of its sample
+	PERFORM crm_profile_internal.no_notices();
 	on_day := coalesce(on_day, crm_profile_internal.evaluated_day(src, NULL) - horizon);
 	PERFORM crm_profile_internal.check_evaluation(src, on_day, horizon);
 	-- the model of the source's choice, fitted to a sample of the customers of that day

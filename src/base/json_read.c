@@ -3,6 +3,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -37,22 +39,33 @@ JsonString(const JsonbValue *value, const char *where)
 double
 JsonNumber(const JsonbValue *value, const char *where)
 {
+	double number;
+
 	if (value->type != jbvNumeric)
 		WrongType(where, "a number");
-	return DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(value->val.numeric)));
+	/* the digits of 1e400 would fill the message */
+	number = DatumGetFloat8(
+		DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
+	if (isinf(number))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("%s has a number out of range: %s", where,
+						numeric_out_sci(value->val.numeric, 3)),
+				 errhint("Numbers of type double precision reach to 1.797e+308.")));
+	return number;
 }
 
 int64
 JsonCount(const JsonbValue *value, const char *where)
 {
-	int64 count;
+	double number;
 
 	if (value->type != jbvNumeric)
 		WrongType(where, "a whole number");
-	count = DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric)));
-	if (count < 0)
+	number = JsonNumber(value, where);
+	if (number < 0 || number != floor(number))
 		WrongType(where, "a whole number, 0 or more");
-	return count;
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric)));
 }
 
 JsonbContainer *

@@ -23,6 +23,7 @@
 #include "base/caller_query.h"
 
 #include "match/match_query.h"
+#include "profile/profile_fit_state.h"
 
 /* ---------- the queries and their columns ---------- */
 
@@ -161,6 +162,8 @@ ReadOptions(MatchQuery *q, Jsonb *options)
 	JsonbValue buffer;
 	JsonbValue *weights = NULL;
 
+	if (options != NULL)
+		CheckFitOptions(&options->root, q->function, "special, breaks");
 	if (options != NULL && JB_ROOT_IS_OBJECT(options))
 		weights =
 			getKeyJsonValueFromContainer(&options->root, "weights", strlen("weights"), &buffer);

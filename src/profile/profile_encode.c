@@ -137,8 +137,7 @@ NumberOfColumn(const ProfileModel *model, const ProfileAttribute *att, EncodedCo
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("attribute \"%s\" is numeric in the profile model, but a value is \"%.*s\"",
 						att->name, word.length, word.text),
-				 errhint("If it stands for a missing value, name it in the \"missing\" option of "
-						 "profile_fit.")));
+				 errhint("If it stands for a missing value, name it in the option \"missing\".")));
 	}
 	else
 		number = ColumnNumber(&column->input, value);

@@ -119,7 +119,7 @@ TakeShape(ProfileFitState *state)
 		if (n == state->ncolumns || strcmp(state->columns[n].name, name) != 0 ||
 			state->columns[n].type != att->atttypid)
 			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-							errmsg("records of different columns in one profile_fit"),
+							errmsg("records of different columns in one fit"),
 							errdetail("The column \"%s\" of type %s is not what stands at its "
 									  "place in the first record.",
 									  name, format_type_be(att->atttypid))));
@@ -127,7 +127,7 @@ TakeShape(ProfileFitState *state)
 	}
 	if (!first && n < state->ncolumns)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("records of different columns in one profile_fit"),
+						errmsg("records of different columns in one fit"),
 						errdetail("A record has no column \"%s\".", state->columns[n].name)));
 	if (first)
 	{
@@ -264,7 +264,7 @@ profile_fit_combine(PG_FUNCTION_ARGS)
 	}
 	if (state->ncolumns != other->ncolumns)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("records of different columns in one profile_fit")));
+						errmsg("records of different columns in one fit")));
 	for (int i = 0; i < state->ncolumns; i++)
 	{
 		FitColumn *column = &state->columns[i];
@@ -272,7 +272,7 @@ profile_fit_combine(PG_FUNCTION_ARGS)
 
 		if (strcmp(column->name, from->name) != 0 || column->type != from->type)
 			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-							errmsg("records of different columns in one profile_fit"),
+							errmsg("records of different columns in one fit"),
 							errdetail("The columns \"%s\" and \"%s\" stand at the same place.",
 									  column->name, from->name)));
 		column->missing += from->missing;

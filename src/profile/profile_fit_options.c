@@ -49,8 +49,7 @@ ColumnOfOption(ProfileFitState *state, const char *name, const char *option)
 	ereport(
 		ERROR,
 		(errcode(ERRCODE_UNDEFINED_COLUMN),
-		 errmsg("the option \"%s\" of profile_fit names \"%s\", which is no column of the record",
-				option, name)));
+		 errmsg("the option \"%s\" names \"%s\", which is no column of the record", option, name)));
 }
 
 static void
@@ -179,12 +178,27 @@ TakeAsymmetric(FitColumn *column)
 	column->asymmetric = true;
 }
 
-/* Who takes the options, and the one that it has besides, or NULL. */
+/* Who takes the options, and those that it has besides, separated by commas, or NULL. */
 typedef struct OptionTaker
 {
 	const char *function;
 	const char *own;
 } OptionTaker;
+
+static bool
+IsInList(const char *list, const char *name)
+{
+	Size length = strlen(name);
+
+	while (list != NULL)
+	{
+		if (strncmp(list, name, length) == 0 && (list[length] == ',' || list[length] == '\0'))
+			return true;
+		list = strstr(list, ", ");
+		list = list == NULL ? NULL : list + 2;
+	}
+	return false;
+}
 
 static void
 CheckOptionName(const char *key, const JsonbValue *value, void *arg)
@@ -199,7 +213,7 @@ CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 	for (int i = 0; i < lengthof(names); i++)
 		if (strcmp(key, names[i]) == 0)
 			return;
-	if (taker->own != NULL && strcmp(key, taker->own) == 0)
+	if (IsInList(taker->own, key))
 		return;
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("%s has no option \"%s\"", taker->function, key),

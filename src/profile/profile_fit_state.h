@@ -52,8 +52,8 @@ typedef struct ProfileFitState
 /* True if the options exclude the column from the attributes. */
 extern bool OptionsIgnore(JsonbContainer *options, const char *name);
 
-/* Checks the names of the options of a function that has those of profile_fit, and one of its own
- * or NULL. */
+/* Checks the names of the options of a function that has those of profile_fit, and some of its own
+ * ("a, b") or NULL. */
 extern void CheckFitOptions(JsonbContainer *options, const char *function, const char *own);
 
 /* Options that are not about one column, and the check of all their names. */

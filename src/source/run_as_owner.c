@@ -119,6 +119,16 @@ session_settings(PG_FUNCTION_ARGS)
 		construct_array(values, lengthof(values), TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+PG_FUNCTION_INFO_V1(no_notices);
+Datum
+no_notices(PG_FUNCTION_ARGS)
+{
+	/* a fixed setting would show warnings to a session that wants none */
+	if (client_min_messages < WARNING)
+		PinSetting("client_min_messages", "warning");
+	PG_RETURN_VOID();
+}
+
 PG_FUNCTION_INFO_V1(pin_settings);
 Datum
 pin_settings(PG_FUNCTION_ARGS)
