@@ -47,11 +47,10 @@ JsonNumber(const JsonbValue *value, const char *where)
 	number = DatumGetFloat8(
 		DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
 	if (isinf(number))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("%s has a number out of range: %s", where,
-						numeric_out_sci(value->val.numeric, 3)),
-				 errhint("Numbers of type double precision reach to 1.797e+308.")));
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						errmsg("%s has a number out of range: %s", where,
+							   numeric_out_sci(value->val.numeric, 3)),
+						errhint("Numbers of type double precision reach to 1.797e+308.")));
 	return number;
 }
 

@@ -46,10 +46,9 @@ ColumnOfOption(ProfileFitState *state, const char *name, const char *option)
 	for (int i = 0; i < state->nignored; i++)
 		if (strcmp(state->ignored[i], name) == 0)
 			return NULL;
-	ereport(
-		ERROR,
-		(errcode(ERRCODE_UNDEFINED_COLUMN),
-		 errmsg("the option \"%s\" names \"%s\", which is no column of the record", option, name)));
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+					errmsg("the option \"%s\" names \"%s\", which is no column of the record",
+						   option, name)));
 }
 
 static void
