@@ -375,7 +375,7 @@ BEGIN
 	END IF;
 	profile := to_regclass(format('%I.customer_profile', source));
 	IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass(format('%I.source_definition', source)) AND c.reloftype = 'crm_profile.source_definition'::regtype) THEN
-		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist', source), HINT = 'SELECT name FROM crm_profile.sources lists them; crm_profile.help() shows how to make one.';
+		RAISE undefined_object USING MESSAGE = format('source "%s" does not exist', left(source, 64)), HINT = 'SELECT name FROM crm_profile.sources lists them; crm_profile.help() shows how to make one.';
 	ELSIF profile IS NULL THEN
 		RAISE object_not_in_prerequisite_state USING MESSAGE = format('views of source "%s" are missing', source),
 			DETAIL = 'They go when a table that they read is dropped with CASCADE.', HINT = format('The owner gets them back by SELECT * FROM crm_profile.refresh(%L)', source);

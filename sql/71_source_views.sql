@@ -333,7 +333,7 @@ CREATE FUNCTION crm_profile_internal.rfm_grid(bins integer, measures crm_profile
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 25
 	BEGIN ATOMIC
 		SELECT r, f, coalesce(m.customers, 0), coalesce(m.monetary, 0), m.mean_m_score
-		FROM generate_series(1, bins) r CROSS JOIN generate_series(1, bins) f LEFT JOIN unnest(measures) m ON m.r_score = r AND m.f_score = f
+		FROM generate_series(1, least(bins, 9)) r CROSS JOIN generate_series(1, least(bins, 9)) f LEFT JOIN unnest(measures) m ON m.r_score = r AND m.f_score = f
 		ORDER BY r DESC, f DESC;
 	END; -- rows of the view rfm_grid: every pair of scores, even those that no customer has
 

@@ -108,6 +108,45 @@ ROLLBACK;
 REVOKE USAGE ON SCHEMA safety FROM regress_crm_nobody;
 DROP ROLE regress_crm_nobody;
 DROP TABLE kept;
+-- every function with all of its arguments NULL, and with each of them NULL in turn: no crash, and nothing internal
+CREATE TABLE sample (type text PRIMARY KEY, value text);
+INSERT INTO sample VALUES ('text', ''), ('text[]', '{}'), ('name', 'customer'), ('name[]', '{}'), ('integer', '5'), ('bigint', '5'), ('numeric', '5'), ('double precision', '0.5'), ('boolean', 'f'), ('date', '2025-06-30'),
+	('interval', '1 year'), ('jsonb', '{}'), ('bytea', ''), ('regclass', 'sample'), ('anyelement', '5'), ('crm_profile.purchase_history', '{2025-01-01: 5}'), ('numeric[]', '{1,2}'), ('double precision[]', '{0.25,4.4,0.8,2.4}');
+CREATE FUNCTION with_nulls(OUT calls integer, OUT faults text[]) LANGUAGE plpgsql AS $$
+DECLARE
+	f record;
+	call text;
+BEGIN
+	calls := 0;
+	FOR f IN SELECT p.oid::regproc AS name, array_agg(s.value ORDER BY a.place) AS given,
+			array_agg(CASE WHEN t.type IN ('anyelement', 'anycompatible') THEN 'integer' WHEN t.type IN ('anyarray', 'anycompatiblearray') THEN 'integer[]' WHEN t.type = 'record' THEN 'safety.sample' ELSE t.type END ORDER BY a.place) AS types
+		FROM pg_proc p, unnest(p.proargtypes) WITH ORDINALITY a(type, place), LATERAL (SELECT format_type(a.type, NULL) AS type) t LEFT JOIN sample s USING (type)
+		WHERE p.pronamespace::regnamespace IN ('crm_profile', 'crm_profile_internal') AND p.prokind = 'f' AND p.proname <> 'refresh_progress'
+		GROUP BY p.oid HAVING bool_and(t.type NOT IN ('internal', 'cstring', 'anyenum')) ORDER BY p.oid::regprocedure::text COLLATE "C" LOOP
+		FOR missing IN 0 .. cardinality(f.types) LOOP
+			SELECT format('SELECT count(t::text) FROM %s(%s) t', f.name, string_agg(format('%L::%s', CASE WHEN missing NOT IN (0, a.place) THEN a.value END, a.type), ', ' ORDER BY a.place)) INTO call
+				FROM unnest(f.given, f.types) WITH ORDINALITY a(value, type, place);
+			calls := calls + 1;
+			BEGIN
+				EXECUTE call;
+				RAISE EXCEPTION 'leaves nothing behind';
+			EXCEPTION WHEN OTHERS THEN
+				IF SQLSTATE = 'XX000' THEN
+					faults := faults || format('%s: %s', call, SQLERRM);
+				END IF;
+			END;
+		END LOOP;
+	END LOOP;
+END $$;
+SET jit = off;
+SET max_parallel_workers_per_gather = 0;
+SET client_min_messages = error;
+SELECT calls > 1000 AS all_called, faults FROM with_nulls();
+RESET jit;
+RESET max_parallel_workers_per_gather;
+SET client_min_messages = warning;
+DROP FUNCTION with_nulls();
+DROP TABLE sample;
 -- a population of damaged bytes: refused, or taken for another, and never read past its end
 SET jit = off;
 DO $$

@@ -173,8 +173,7 @@ NewLabelState(FunctionCallInfo fcinfo, MemoryContext context)
 							  : DayBeforePeriod(state->window.as_of, PG_GETARG_INTERVAL_P(7));
 	state->by_profit = PG_GETARG_BOOL(8);
 	state->scheme = ModelFromDatum(&SegmentSchemeFormat, PG_GETARG_DATUM(9));
-	if (state->scheme->bins != state->bins)
-		elog(ERROR, "the scheme is for %d bins, not %d", state->scheme->bins, state->bins);
+	CheckBins(state->bins, state->scheme);
 	MemoryContextSwitchTo(caller);
 	return state;
 }

@@ -165,7 +165,7 @@ FindDefinition(const char *name, Oid *owner)
 	}
 	if (!found)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("source \"%s\" does not exist, or you are not its owner", name),
+						errmsg("source \"%.64s\" does not exist, or you are not its owner", name),
 						errhint("SELECT name, owner FROM crm_profile.sources shows yours.")));
 	return relation;
 }

@@ -314,6 +314,9 @@ track_table(PG_FUNCTION_ARGS)
 		/* for an existing trigger, too: whoever gets the keys must be allowed to see them */
 		if (right != ACLCHECK_OK)
 			aclcheck_error(right, OBJECT_TABLE, get_rel_name(table));
+		if (PG_ARGISNULL(2) || PG_ARGISNULL(3))
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("column_name and watched must not be NULL")));
 		LockRelationOid(table, ShareRowExclusiveLock);
 		arguments = TriggerArguments(NameStr(*PG_GETARG_NAME(2)), PG_GETARG_ARRAYTYPE_P(3));
 	}
