@@ -3,21 +3,24 @@
 ---------------------------------------------------------------- lifecycle
 
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- new, active, lapsing, inactive or won back on that day, inactive after twice active_days; NULL without a purchase by then
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 12; -- new, active, lapsing, inactive or won back on that day, inactive after twice active_days; NULL without a purchase by then
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- new, active, lapsing, inactive or won back on that day: last purchase within active_days, within inactive_days, or longer ago; NULL without a purchase by then
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 12; -- new, active, lapsing, inactive or won back on that day: last purchase within active_days, within inactive_days, or longer ago; NULL without a purchase by then
 
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, model crm_profile.clv_model) RETURNS text
-	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT crm_profile_internal.label_support; -- lifecycle by a model: lapsing are those who are less than three quarters as likely to buy within 90 days as somebody who has just bought for the first time, inactive those below one quarter and silent for twice active_days; no repeat buyer whose silence is still short for them
+	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40 SUPPORT crm_profile_internal.label_support; -- lifecycle by a model: lapsing are those who are less than three quarters as likely to buy within 90 days as somebody who has just bought for the first time, inactive those below one quarter and silent for twice active_days; no repeat buyer whose silence is still short for them
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer, model crm_profile.clv_model) RETURNS text
-	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT crm_profile_internal.label_support; -- lifecycle by a model, inactive after inactive_days at the earliest
+	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40 SUPPORT crm_profile_internal.label_support; -- lifecycle by a model, inactive after inactive_days at the earliest
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, rhythm crm_profile.rhythm_model) RETURNS text
-	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- lifecycle with a window of its own for each repeat buyer: lapsing once lapse_probability reaches 3/4, inactive after twice that silence and twice active_days
+	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40; -- lifecycle with a window of its own for each repeat buyer: lapsing once lapse_probability reaches 3/4, inactive after twice that silence and twice active_days
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer, rhythm crm_profile.rhythm_model) RETURNS text
-	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- lifecycle with a window of its own for each repeat buyer, inactive after inactive_days; with a model that did not converge, or saw too few repeat buyers, only the number of days counts
+	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40; -- lifecycle with a window of its own for each repeat buyer, inactive after inactive_days; with a model that did not converge, or saw too few repeat buyers, only the number of days counts
 
 CREATE FUNCTION crm_profile_internal.segment_on_day(history crm_profile.purchase_history, rfm crm_profile.rfm_model, day date, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, met integer) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20; -- segment_met() of the score and the lifecycle on that day, in one; NULL: no score, or no segment
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 40; -- segment_met() of the score and the lifecycle on that day, in one; NULL: no score, or no segment
+-- strict, so that a condition on the segment of a view leaves customers without a history out before it joins them
+CREATE FUNCTION crm_profile_internal.segment_on_day(history crm_profile.purchase_history, rfm crm_profile.rfm_model, day date, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model) RETURNS text
+	AS 'MODULE_PATHNAME', 'segment_on_day_strict' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40 SUPPORT crm_profile_internal.label_support; -- the same where the scheme has no conditions
 
 ---------------------------------------------------------------- value tiers
 

@@ -112,11 +112,11 @@ CREATE FUNCTION crm_profile_internal.source_clv_365d(history crm_profile.purchas
 	RETURN crm_profile.clv(history, model, as_of, '365 days'::interval, 0.01); -- clv_365d: expected value of all purchases in the 365 days after as_of, discounted by 1 % a month
 
 CREATE FUNCTION crm_profile_internal.value_decile(value numeric, deciles numeric[]) RETURNS integer
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN 1 + cardinality(deciles) - width_bucket(value, deciles); -- the column value_decile, from the lowest values of the deciles
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the column value_decile, from the lowest values of the deciles
 
-CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm_profile.purchase_history, model crm_profile.source_model, as_of date, period interval,
-	tier_by text, contact text) RETURNS SETOF crm_profile.customer_profile_row
+-- the models one by one: the planner copies an argument for each use, and a row of models each time whole
+CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm_profile.purchase_history, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model,
+	a_from numeric, b_from numeric, deciles numeric[], predicted_a_from double precision, predicted_b_from double precision, horizon_days integer, as_of date, period interval, tier_by text, contact text) RETURNS SETOF crm_profile.customer_profile_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 	BEGIN ATOMIC
 		SELECT customer,
@@ -129,32 +129,32 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 			CASE WHEN period IS NULL THEN crm_profile.average_order_value(history, as_of) ELSE crm_profile.average_order_value(history, as_of, period) END,
 			crm_profile.mean_gap(history, as_of),
 			crm_profile.trend(history, as_of, coalesce(period, '1 year'::interval)),
-			crm_profile.purchase_pattern(history, model.rfm, as_of),
-			crm_profile.r_score(crm_profile.rfm_score(history, model.rfm, as_of)),
-			crm_profile.f_score(crm_profile.rfm_score(history, model.rfm, as_of)),
-			crm_profile.m_score(crm_profile.rfm_score(history, model.rfm, as_of)),
-			crm_profile_internal.rfm_cell(crm_profile.rfm_score(history, model.rfm, as_of)),
-			crm_profile.segment(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.clv)),
-			coalesce(crm_profile.lifecycle(history, as_of, model.active_days, model.clv), contact),
+			crm_profile.purchase_pattern(history, rfm, as_of),
+			crm_profile.r_score(crm_profile.rfm_score(history, rfm, as_of)),
+			crm_profile.f_score(crm_profile.rfm_score(history, rfm, as_of)),
+			crm_profile.m_score(crm_profile.rfm_score(history, rfm, as_of)),
+			crm_profile_internal.rfm_cell(crm_profile.rfm_score(history, rfm, as_of)),
+			crm_profile_internal.segment_on_day(history, rfm, as_of, segments, active_days, clv),
+			coalesce(crm_profile.lifecycle(history, as_of, active_days, clv), contact),
 			crm_profile.value_tier(CASE
 				WHEN tier_by = 'profit' AND period IS NULL THEN crm_profile.profit(history, as_of)
 				WHEN tier_by = 'profit' THEN crm_profile.profit(history, as_of, period)
 				WHEN period IS NULL THEN crm_profile.monetary(history, as_of)
-				ELSE crm_profile.monetary(history, as_of, period) END, model.a_from, model.b_from),
-			crm_profile.probability_of_purchase(history, model.clv, as_of, '90 days'::interval),
-			crm_profile.expected_purchases(history, model.clv, as_of, '90 days'::interval),
-			crm_profile_internal.source_clv_365d(history, model.clv, as_of),
-			crm_profile.value_tier(crm_profile_internal.source_clv_365d(history, model.clv, as_of), model.predicted_a_from, model.predicted_b_from),
-			crm_profile_internal.segment_position(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.clv)),
+				ELSE crm_profile.monetary(history, as_of, period) END, a_from, b_from),
+			crm_profile.probability_of_purchase(history, clv, as_of, '90 days'::interval),
+			crm_profile.expected_purchases(history, clv, as_of, '90 days'::interval),
+			crm_profile_internal.source_clv_365d(history, clv, as_of),
+			crm_profile.value_tier(crm_profile_internal.source_clv_365d(history, clv, as_of), predicted_a_from, predicted_b_from),
+			crm_profile_internal.segment_position(crm_profile.rfm_score(history, rfm, as_of), segments, crm_profile.lifecycle(history, as_of, active_days, clv)),
 			as_of,
 			crm_profile_internal.value_decile(CASE
 				WHEN tier_by = 'profit' AND period IS NULL THEN crm_profile.profit(history, as_of)
 				WHEN tier_by = 'profit' THEN crm_profile.profit(history, as_of, period)
 				WHEN period IS NULL THEN crm_profile.monetary(history, as_of)
-				ELSE crm_profile.monetary(history, as_of, period) END, model.deciles),
-			crm_profile.probability_of_purchase(history, model.clv, as_of, make_interval(days => model.horizon_days)),
-			crm_profile.expected_purchases(history, model.clv, as_of, make_interval(days => model.horizon_days)),
-			model.horizon_days;
+				ELSE crm_profile.monetary(history, as_of, period) END, deciles),
+			crm_profile.probability_of_purchase(history, clv, as_of, make_interval(days => horizon_days)),
+			crm_profile.expected_purchases(history, clv, as_of, make_interval(days => horizon_days)),
+			horizon_days;
 	END; -- all figures of customer_profile for one customer at a date; contact: the lifecycle of somebody who has not bought
 
 ---------------------------------------------------------------- segment_summary
@@ -759,6 +759,15 @@ CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_
 COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition, boolean) IS
 	'SQL of all models in model_in_use: each is a subquery that is run once, and only if the query needs it; models joined to the customers would go through every sort and hash table';
 
+CREATE FUNCTION crm_profile_internal.source_figure_models(src crm_profile.source_definition, alias text, OUT models text, OUT arguments text)
+	LANGUAGE sql STABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT format('(SELECT %s) %I', string_agg(format('%s AS %I', CASE a.name WHEN 'clv' THEN crm_profile_internal.source_clv(src) ELSE crm_profile_internal.source_model_in_use(src, a.name) END, a.name), ', ' ORDER BY a.place), alias),
+			string_agg(format('%I.%I', alias, a.name), ', ' ORDER BY a.place)
+		FROM unnest('{rfm,segments,active_days,clv,a_from,b_from,deciles,predicted_a_from,predicted_b_from,horizon_days}'::name[]) WITH ORDINALITY a(name, place);
+	END;
+COMMENT ON FUNCTION crm_profile_internal.source_figure_models IS 'SQL of a table of one row with the models that customer_figures() takes, and of these as its arguments';
+
 CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source_definition, customer text, day text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('EXISTS (SELECT FROM %s i WHERE %s%s)', src.interactions, crm_profile_internal.same_key(src.key_type, format('i.%I', src.interaction_customer), customer), CASE
@@ -791,9 +800,9 @@ COMMENT ON FUNCTION crm_profile_internal.source_conditions IS 'where the scheme 
 
 CREATE FUNCTION crm_profile_internal.source_met(src crm_profile.source_definition, n integer, history text, key text, day text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	RETURN CASE WHEN src.condition_sql IS NULL THEN '' ELSE format(' LEFT JOIN %2$s c%1$s ON %3$s CROSS JOIN LATERAL (SELECT %4$s AS model) m%1$s CROSS JOIN LATERAL crm_profile_internal.customer_figures(%5$s::text, %6$s, m%1$s.model, %7$s, %8$s, %9$L, NULL) f%1$s%10$s',
-		n, src.customers, crm_profile_internal.same_key(src.key_type, format('c%s.%I', n, src.customer_key), key), crm_profile_internal.source_model_in_use(src, true), key, history, day, crm_profile_internal.source_period(src), src.tier_by,
-		crm_profile_internal.source_conditions(src, n)) END;
+	RETURN CASE WHEN src.condition_sql IS NULL THEN '' ELSE format(' LEFT JOIN %2$s c%1$s ON %3$s CROSS JOIN LATERAL %4$s CROSS JOIN LATERAL crm_profile_internal.customer_figures(%5$s::text, %6$s, %11$s, %7$s, %8$s, %9$L, NULL) f%1$s%10$s',
+		n, src.customers, crm_profile_internal.same_key(src.key_type, format('c%s.%I', n, src.customer_key), key), (crm_profile_internal.source_figure_models(src, concat('m', n))).models, key, history, day, crm_profile_internal.source_period(src), src.tier_by,
+		crm_profile_internal.source_conditions(src, n), (crm_profile_internal.source_figure_models(src, concat('m', n))).arguments) END;
 COMMENT ON FUNCTION crm_profile_internal.source_met(crm_profile.source_definition, integer, text, text, text) IS 'the same for a history of the customer with that key on a day, given as SQL';
 
 CREATE FUNCTION crm_profile_internal.source_met(src crm_profile.source_definition, n integer) RETURNS text
@@ -804,17 +813,17 @@ COMMENT ON FUNCTION crm_profile_internal.source_met(crm_profile.source_definitio
 CREATE FUNCTION crm_profile_internal.source_figure(src crm_profile.source_definition, figure text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN CASE WHEN src.condition_sql IS NOT NULL AND figure IN ('segment', 'segment_position')
-		THEN format('crm_profile_internal.%s(crm_profile.rfm_score(h.history, (m.model).rfm, d.day), (m.model).segments, f.lifecycle, met.met)%s AS %I', CASE figure WHEN 'segment' THEN 'segment_met' ELSE figure END, CASE figure WHEN 'segment' THEN '::varchar' END, figure)
+		THEN format('crm_profile_internal.%s(crm_profile.rfm_score(h.history, m.rfm, d.day), m.segments, f.lifecycle, met.met)%s AS %I', CASE figure WHEN 'segment' THEN 'segment_met' ELSE figure END, CASE figure WHEN 'segment' THEN '::varchar' END, figure)
 		ELSE format('f.%I', figure) END;
 COMMENT ON FUNCTION crm_profile_internal.source_figure IS 'SQL of a figure in source_profile_query()';
 
 CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source_definition, as_of text, columns text, histories text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('SELECT %s
-FROM %s c LEFT JOIN %s CROSS JOIN %s%s CROSS JOIN%s (SELECT %s AS model) m CROSS JOIN LATERAL (SELECT %s AS contact) l
-	CROSS JOIN LATERAL crm_profile_internal.customer_figures(c.%I::text, h.history, m.model, d.day, %s, %L, l.contact) f%s',
-		columns, src.customers, histories, crm_profile_internal.source_day(as_of), crm_profile_internal.source_own_model(src, format('c.%I', src.customer_key)), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_contacted(src, as_of),
-		src.customer_key, crm_profile_internal.source_period(src), src.tier_by, crm_profile_internal.source_conditions(src));
+FROM %s c LEFT JOIN %s CROSS JOIN %s%s CROSS JOIN%s %s CROSS JOIN LATERAL (SELECT %s AS contact) l
+	CROSS JOIN LATERAL crm_profile_internal.customer_figures(c.%I::text, h.history, %s, d.day, %s, %L, l.contact) f%s',
+		columns, src.customers, histories, crm_profile_internal.source_day(as_of), crm_profile_internal.source_own_model(src, format('c.%I', src.customer_key)), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, (crm_profile_internal.source_figure_models(src, 'm')).models, crm_profile_internal.source_contacted(src, as_of),
+		src.customer_key, (crm_profile_internal.source_figure_models(src, 'm')).arguments, crm_profile_internal.source_period(src), src.tier_by, crm_profile_internal.source_conditions(src));
 COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text, text, text) IS
 	'a query of the figures f of all customers c on a day; histories: the table h with its join condition';
 

@@ -89,11 +89,11 @@ CREATE FUNCTION crm_profile_internal.source_labelled(src crm_profile.source_defi
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN format('(%s) q %s WHERE q.customer IS NOT NULL', src.customer_query, CASE
 		WHEN src.materialize OR src.conditions IS NOT NULL THEN format('JOIN %I.customer_profile f ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'f.customer', 'q.customer'))
-		ELSE format('LEFT JOIN %I.customer_history h ON %s CROSS JOIN %s%s CROSS JOIN%s (SELECT %s AS model) m
-	CROSS JOIN LATERAL crm_profile_internal.customer_figures(q.customer::text, h.history, m.model, d.day, %s, %L, NULL) f', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'q.customer'),
+		ELSE format('LEFT JOIN %I.customer_history h ON %s CROSS JOIN %s%s CROSS JOIN%s %s
+	CROSS JOIN LATERAL crm_profile_internal.customer_figures(q.customer::text, h.history, %s, d.day, %s, %L, NULL) f', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'q.customer'),
 			-- not source_day(): beside it the planner takes no parallel plan
 			format(CASE WHEN src.as_of IS NULL THEN 'unnest(ARRAY[%s]) d(day)' ELSE '(SELECT %s AS day) d' END, crm_profile_internal.source_today(src)), crm_profile_internal.source_own_model(src, 'q.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END,
-			crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_period(src), src.tier_by) END);
+			(crm_profile_internal.source_figure_models(src, 'm')).models, (crm_profile_internal.source_figure_models(src, 'm')).arguments, crm_profile_internal.source_period(src), src.tier_by) END);
 COMMENT ON FUNCTION crm_profile_internal.source_labelled IS 'FROM and WHERE of a query over customers: attributes under the alias q, figures under f';
 
 CREATE FUNCTION crm_profile_internal.source_given_attributes(src crm_profile.source_definition, alias text, OUT names text[], OUT attributes text, OUT whole text[])
