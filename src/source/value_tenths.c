@@ -125,10 +125,11 @@ AddToTenth(Tenth *tenth, int128 value, int64 weight)
 	tenth->above += above;
 	if (__builtin_mul_overflow(above, (int128) weight, &weighted) ||
 		__builtin_add_overflow(tenth->weighted, weighted, &tenth->weighted))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("the values of the customers are out of range"),
-				 errdetail("Their number times their sum has more than 32 digits before the point.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("the values of the customers are out of range"),
+			 errdetail("Their number times their sum has more than 32 digits before the point.")));
 }
 
 static Numeric
