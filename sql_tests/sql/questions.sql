@@ -106,7 +106,7 @@ INSERT INTO joined (query) VALUES ('SELECT * FROM q.customer_profile'), ('SELECT
 	('SELECT p.* FROM q.customer_profile p JOIN visited v ON v.shopper = p.customer');
 CREATE TABLE few AS SELECT place, joins(query), answer(query) FROM joined;
 UPDATE pg_class SET relpages = 1, reltuples = 100000 WHERE oid IN ('shopper'::regclass, 'q.customer_history'::regclass, 'visited'::regclass);
-SELECT f.place, f.joins AS few, joins(j.query) AS many, answer(j.query) = f.answer AS same FROM joined j JOIN few f USING (place) ORDER BY place;
+SELECT f.place, f.joins AS few, CASE WHEN j.query LIKE '%visited%' THEN (regexp_match(joins(j.query), 'Hash'))[1] ELSE joins(j.query) END AS many, answer(j.query) = f.answer AS same FROM joined j JOIN few f USING (place) ORDER BY place;
 SHOW enable_hashjoin;
 ANALYZE shopper;
 -- also in a new session, and where profiles are stored
