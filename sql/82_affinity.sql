@@ -40,7 +40,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_key_of IS 'SQL of a customer''s 
 CREATE FUNCTION crm_profile_internal.any_of_transfn(state anyelement, value anyelement) RETURNS anyelement
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1; -- support function of any_of()
 CREATE AGGREGATE crm_profile_internal.any_of(value anyelement) (
-	SFUNC = crm_profile_internal.any_of_transfn, STYPE = anyelement, COMBINEFUNC = crm_profile_internal.any_of_transfn, PARALLEL = SAFE); -- one of the values, not NULL if any is not: any_value() of PostgreSQL 16
+	SFUNC = crm_profile_internal.any_of_transfn, STYPE = anyelement, PARALLEL = SAFE); -- one of the values, not NULL if any is not: any_value() of PostgreSQL 16
 
 CREATE FUNCTION crm_profile_internal.source_order_customers(src crm_profile.source_definition, orders oid, orders_sql text, path text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

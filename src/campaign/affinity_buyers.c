@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_collation.h"
 #include "common/int.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
@@ -65,15 +66,18 @@ NewBuyerState(FunctionCallInfo fcinfo, MemoryContext parent)
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	BuyerState *state = palloc0(sizeof(BuyerState));
 	const TargetEntry *customer = linitial(AggGetAggref(fcinfo)->args);
+	Oid collation;
 
 	state->context = context;
 	state->as_of = PG_GETARG_DATUM(2 + KINDS);
 	/* categories are as many as the answer has */
 	for (int kind = 0; kind < KINDS; kind++)
 		InitProducts(&state->words[kind], context, SIZE_MAX);
-	/* not that of the call, which depends on all arguments */
+	/* not the collation of the call, which depends on all arguments; none: deterministic ones that
+	 * differ in lines and customers */
+	collation = exprCollation((Node *) customer->expr);
 	InitCustomerKey(&state->format.key, exprType((Node *) customer->expr),
-					exprCollation((Node *) customer->expr));
+					OidIsValid(collation) ? collation : C_COLLATION_OID);
 	state->pool = CreateRecordPool(context);
 	state->marks =
 		CreateOrderPartitions(state->pool, &state->format, PER_DAY, 0, HashMemoryLimit());
