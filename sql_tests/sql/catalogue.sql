@@ -21,7 +21,7 @@ CREATE TEMP TABLE acts (name) AS VALUES
 -- Aggregates without a combine function: their input does not fit one (record), or they need all rows at once
 CREATE TEMP TABLE whole (name) AS VALUES
 	('profile_groups_fit'), ('group_weights'),
-	('profile_fit'), ('attribute_relevance'), ('match_fit'), ('match_fit_quiet'), ('uplift_fit'), ('niche_sums'), ('payment_habit'), ('payment_alarm'), ('segment_rule'), ('customer_base_fit'), ('population_fit'), ('population_change'), ('value_tiers_fit'), ('label_changes'), ('sample_keys'), ('persona_counts');
+	('profile_fit'), ('attribute_relevance'), ('match_fit'), ('match_fit_quiet'), ('uplift_fit'), ('niche_sums'), ('payment_habit'), ('payment_alarm'), ('segment_rule'), ('customer_base_fit'), ('population_fit'), ('population_change'), ('value_tiers_fit'), ('label_changes'), ('sample_keys'), ('persona_counts'), ('product_affinity_rows'), ('category_buyers_rows'), ('any_of');
 -- Functions that may be leakproof: they say nothing about any value, not even in an error
 CREATE TEMP TABLE silent (name) AS VALUES
 	('bins'), ('r_score'), ('f_score'), ('m_score'), ('rfm_score_to_integer');
