@@ -353,7 +353,8 @@ BEGIN
 		EXECUTE format('SELECT jsonb_agg(part) FROM (SELECT coalesce(p.segment, ''(unscored)'')::text AS segment, min(p.segment_position) AS "position", count(*) AS n, sum(p.frequency) AS orders, sum(p.monetary) AS amount,
 			round(crm_profile_internal.median(p.recency)::numeric) AS silence, crm_profile_internal.key_sample(p.customer::text, 100) AS sample FROM %s p GROUP BY p.segment) part', people) INTO parts;
 	END IF;
-	SELECT jsonb_agg(e) INTO examples FROM crm_profile_internal.segment_examples(people, key_type, parts, ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, n) ORDER BY n)) e;
+	-- without samples nobody asks for examples
+	SELECT jsonb_agg(e) INTO examples FROM crm_profile_internal.segment_examples(people, key_type, jsonb_path_query_array(parts, '$[*] ? (exists (@.sample))'), ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, n) ORDER BY n)) e;
 	RETURN QUERY
 		WITH part AS (SELECT p.*, sum(p.n) OVER () AS all_n, sum(p.orders) OVER () AS all_orders, sum(p.amount) OVER () AS all_amount
 			FROM jsonb_to_recordset(parts) p(segment text, "position" integer, n bigint, orders numeric, amount numeric, silence numeric))
@@ -365,7 +366,7 @@ BEGIN
 		FROM part h LEFT JOIN crm_profile_internal.segment_phrases(segments, counts, columns, cards.language) p ON p.segment = h.segment
 			LEFT JOIN jsonb_to_recordset(examples) e(segment text, example text, example_values jsonb) ON e.segment = h.segment
 		ORDER BY h."position" NULLS LAST, h.segment;
-END $$; -- cards of the segments of a FROM item of customers; parts: customers, orders, amount, median recency and a sample of each (NULL: they are counted); counts: their attributes (NULL: none)
+END $$; -- cards of the segments of a FROM item of customers; parts: customers, orders, amount and median recency of each (NULL: they are counted, and examples given); counts: their attributes (NULL: none)
 
 CREATE FUNCTION crm_profile_internal.source_cards(src crm_profile.source_definition, language text, parts jsonb DEFAULT NULL, OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
