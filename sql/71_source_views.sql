@@ -884,8 +884,9 @@ COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source
 
 CREATE FUNCTION crm_profile_internal.sees_all(customers regclass, customer_key name, source text) RETURNS boolean
 	LANGUAGE sql STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
-	-- what a view or a foreign table shows may be another thing for each reader; so may tables with policies of the DBA's
-	RETURN EXISTS (SELECT FROM pg_class c WHERE c.oid = sees_all.customers AND c.relkind IN ('r', 'p')) AND NOT row_security_active(customers) AND has_column_privilege(customers, customer_key::text, 'SELECT')
+	-- what a view or a foreign table shows may be another thing for each reader; so may tables with a DBA's policies
+	RETURN EXISTS (SELECT FROM pg_class c WHERE c.oid = sees_all.customers AND c.relkind IN ('r', 'p')) AND NOT row_security_active(customers)
+		AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = customers AND a.attname = customer_key AND has_column_privilege(customers, a.attnum, 'SELECT'))
 		AND NOT EXISTS (SELECT FROM unnest('{customer_history,stored_profile,unknown_customer}'::text[]) t(name), LATERAL (SELECT to_regclass(format('%I.%I', sees_all.source, t.name)) AS id) r
 			WHERE has_table_privilege(r.id, 'SELECT') IS NOT TRUE OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = r.id AND p.polname <> 'customer_visible'));
 COMMENT ON FUNCTION crm_profile_internal.sees_all IS 'whether the current user may read the profiles and histories of all customers, so that totals over them tell nothing new';

@@ -275,11 +275,12 @@ COMMENT ON FUNCTION crm_profile_internal.card_example IS 'the values of one cust
 
 CREATE FUNCTION crm_profile_internal.source_people(source text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	-- no cast to regclass: PostgreSQL 18 knows the argument when it plans, and computes what a condition compares with
 	RETURN CASE WHEN to_regclass(format('%I.customer_attributes', source)) IS NULL THEN format('(SELECT p.* FROM %I.customer_profile p)', source)
 		ELSE format('(SELECT p.*%s FROM %I.customer_profile p LEFT JOIN %2$I.customer_attributes a ON %s)',
-			(SELECT string_agg(format(', a.%I', a.attname), '' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = format('%I.customer_attributes', source)::regclass AND a.attnum > 1 AND NOT a.attisdropped
+			(SELECT string_agg(format(', a.%I', a.attname), '' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.customer_attributes', source)) AND a.attnum > 1 AND NOT a.attisdropped
 				AND NOT EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = 'crm_profile.customer_profile_row'::regclass AND p.attname = a.attname)),
-			source, crm_profile_internal.same_key((SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = format('%I.customer_profile', source)::regclass AND k.attname = 'customer'), 'a.customer', 'p.customer')) END;
+			source, crm_profile_internal.same_key((SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = to_regclass(format('%I.customer_profile', source)) AND k.attname = 'customer'), 'a.customer', 'p.customer')) END;
 COMMENT ON FUNCTION crm_profile_internal.source_people IS 'FROM item: every customer with figures and attributes, from the views of a source; where names are the same, the figure';
 
 CREATE FUNCTION crm_profile_internal.finite_double(value text, whole boolean) RETURNS text
