@@ -142,13 +142,10 @@ SET jit = off;
 SET max_parallel_workers_per_gather = 0;
 SET client_min_messages = error;
 SELECT calls > 1000 AS all_called, faults FROM with_nulls();
-RESET jit;
-RESET max_parallel_workers_per_gather;
 SET client_min_messages = warning;
 DROP FUNCTION with_nulls();
 DROP TABLE sample;
 -- a population of damaged bytes: refused, or taken for another, and never read past its end
-SET jit = off;
 DO $$
 DECLARE
 	good CONSTANT bytea[] := (SELECT crm_profile_internal.population_fit(h, '2025-12-31', NULL, false, 5) FROM (SELECT crm_profile.purchase_history_agg(date '2025-01-01' + (i * 7 % 300 + k * 11), (i * 13 % 977)::numeric / 4) AS h
@@ -178,6 +175,7 @@ BEGIN
 	RAISE WARNING 'some were refused: %', refused > 150;
 END $$;
 RESET jit;
+RESET max_parallel_workers_per_gather;
 
 -- chosen keys: they collide in a hash without a seed, where each row compares with all of them; now they take no longer than others
 CREATE TABLE chosen (customer bigint);
