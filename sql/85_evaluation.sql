@@ -71,9 +71,14 @@ CREATE FUNCTION crm_profile_internal.cohort_cells(source text, as_of date) RETUR
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 1000 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	src CONSTANT crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
+	day CONSTANT date := crm_profile_internal.evaluated_day(src, as_of);
+	kept CONSTANT jsonb := crm_profile_internal.kept_figures(source, 'cohorts', day);
 BEGIN
-	RETURN QUERY EXECUTE format('SELECT c.* FROM unnest((SELECT crm_profile_internal.cohort_cells(h.history, $1) FROM %s h)) c', crm_profile_internal.evaluated_histories(src))
-		USING crm_profile_internal.evaluated_day(src, as_of);
+	IF kept IS NOT NULL THEN
+		RETURN QUERY SELECT c.* FROM jsonb_populate_recordset(NULL::crm_profile_internal.cohort_cell, kept) c;
+	ELSE
+		RETURN QUERY EXECUTE format('SELECT c.* FROM unnest((SELECT crm_profile_internal.cohort_cells(h.history, $1) FROM %s h)) c', crm_profile_internal.evaluated_histories(src)) USING day;
+	END IF;
 END $$; -- the cells of a source: what all functions about cohorts read
 
 CREATE FUNCTION crm_profile_internal.month_number(day date) RETURNS integer
