@@ -207,13 +207,13 @@ CREATE FUNCTION crm_profile.p_alive_interval(history crm_profile.purchase_histor
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200; -- confidence interval of p_alive at the level given, by the delta method; NULLs if the model has no covariance
 
 CREATE FUNCTION crm_profile.expected_purchases(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40; -- expected number of purchase days in the horizon that follows as_of; NULL as for p_alive; the horizon is between 0 and 100 years
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40 SUPPORT crm_profile_internal.row_stream_support; -- expected number of purchase days in the horizon that follows as_of; NULL as for p_alive; the horizon is between 0 and 100 years
 CREATE FUNCTION crm_profile.expected_purchases_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200; -- confidence interval of expected_purchases at the level given, by the delta method; NULLs if the model has no covariance
 
 CREATE FUNCTION crm_profile.probability_of_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40; -- probability of at least one purchase in the horizon that follows as_of; NULL as for p_alive
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40 SUPPORT crm_profile_internal.row_stream_support; -- probability of at least one purchase in the horizon that follows as_of; NULL as for p_alive
 CREATE FUNCTION crm_profile.probability_of_purchase_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200; -- confidence interval of probability_of_purchase at the level given, by the delta method; NULLs if the model has no covariance
@@ -239,7 +239,7 @@ CREATE FUNCTION crm_profile.expected_value_interval(history crm_profile.purchase
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200; -- confidence interval of expected_value at the level given, by the delta method; NULLs if the model has no covariance
 
 CREATE FUNCTION crm_profile.clv(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, monthly_discount double precision) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60; -- expected value of all purchases in the horizon that follows as_of, each discounted by monthly_discount a month; NULL as for expected_value
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 60 SUPPORT crm_profile_internal.row_stream_support; -- expected value of all purchases in the horizon that follows as_of, each discounted by monthly_discount a month; NULL as for expected_value
 CREATE FUNCTION crm_profile.clv_interval(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, horizon interval, monthly_discount double precision, level double precision DEFAULT 0.95,
 	OUT lower double precision, OUT upper double precision) RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 200; -- confidence interval of clv at the level given, by the delta method; NULLs if the model has no covariance

@@ -108,6 +108,11 @@ CREATE TABLE few AS SELECT place, joins(query), answer(query) FROM joined;
 UPDATE pg_class SET relpages = 1, reltuples = 100000 WHERE oid IN ('shopper'::regclass, 'q.customer_history'::regclass, 'visited'::regclass);
 SELECT f.place, f.joins AS few, CASE WHEN j.query LIKE '%visited%' THEN (regexp_match(joins(j.query), 'Hash'))[1] ELSE joins(j.query) END AS many, answer(j.query) = f.answer AS same FROM joined j JOIN few f USING (place) ORDER BY place;
 SHOW enable_hashjoin;
+-- so does the first query of a session
+\c -
+SET client_min_messages = warning;
+SET jit = off;
+SELECT joins('SELECT sum(monetary) FROM q.customer_profile') AS first;
 ANALYZE shopper;
 -- also in a new session, and where profiles are stored
 SELECT crm_profile.alter_source('q', materialize => true);
