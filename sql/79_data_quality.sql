@@ -810,7 +810,7 @@ BEGIN
 					WHEN 1 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable('orders', src.orders, src.orders_query, src.order_customer, 'A refresh stops at them: ' || problem, 'order_filter => ''…''') u;
 						orders := coalesce(unreadable.readable, orders);
 						identified := format('SELECT q.*, NULL::bigint AS row_identity FROM (%s) q', orders);
-					WHEN 6 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable('contacts', src.campaigns, src.campaign_query, quote_ident(src.campaign_customer), 'The views of campaigns stop at them: ' || problem, 'campaigns => ''…''') u;
+					WHEN 6 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable('contacts', src.campaigns, src.campaign_query, quote_ident(src.campaign_customer), 'campaign_response stops at them, the results of campaigns leave them out: ' || problem, 'campaigns => ''…''') u;
 						src.campaign_query := unreadable.readable;
 					WHEN 7 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable('order lines', src.lines, src.line_query, coalesce(src.line_customer, src.line_order), 'All that reads order lines stops at them: ' || problem, 'lines => ''…''') u;
 						src.line_query := unreadable.readable;

@@ -523,18 +523,38 @@ CREATE FUNCTION crm_profile_internal.score_class(score double precision) RETURNS
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN score IS NOT NULL THEN floor(64 * ln(greatest(score, 1e-12) / greatest(1 - score, 1e-12)))::integer END; -- class of a score: 64 times its log-odds, so that a million customers need no sort
 
-CREATE FUNCTION crm_profile_internal.campaign_totals(responses regclass, by_score boolean DEFAULT false) RETURNS SETOF crm_profile_internal.campaign_measures
+CREATE FUNCTION crm_profile_internal.response_measures(source text, measure text) RETURNS crm_profile_internal.campaign_measures[]
 	-- histories are stored in the order of their keys, which the planner cannot know, since no statistics of keys are
 	-- kept: merging takes half the time of hashing
-	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 50 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_hashjoin = off AS $$
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE COST 1000000 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_hashjoin = off AS $$
+DECLARE
+	src crm_profile.source_definition;
+	measures crm_profile_internal.campaign_measures[];
 BEGIN
+	BEGIN
+		EXECUTE format(measure, format('%I.campaign_response', source)) INTO measures;
+	EXCEPTION WHEN data_exception THEN
+		-- contacts that an expression cannot read are left out, as check_source() tells
+		src := crm_profile_internal.evaluated_source(source);
+		src.campaign_query := crm_profile_internal.source_rows_from(src.campaign_query, src.campaigns, crm_profile_internal.readable_rows_of(src.campaigns, src.campaign_query, true));
+		IF src.campaign_query IS NULL THEN
+			RAISE;
+		END IF;
+		EXECUTE format(measure, format('(%s) c', crm_profile_internal.source_response_query(src))) INTO measures;
+	END;
+	RETURN measures;
+END $$; -- totals of the contacts of a source, by a query that returns them as an array, with %s for the view campaign_response
+
+CREATE FUNCTION crm_profile_internal.campaign_totals(responses regclass, by_score boolean DEFAULT false) RETURNS SETOF crm_profile_internal.campaign_measures
+	LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 50 SET search_path = pg_catalog, pg_temp
 	-- each figure of a contact is computed once, however often it is used, and none that is not
-	RETURN QUERY EXECUTE format('SELECT r.campaign::text, %2$s, min(r.contacted_on), max(r.contacted_on), count(*) - count(r.responded), sum(r.cost) FILTER (WHERE r.treated AND r.responded IS NOT NULL), '
-			'%3$s, crm_profile.campaign_lift(CASE WHEN r.responded IS NOT NULL THEN r.treated END, r.responded%4$s) FROM (SELECT %6$s FROM %1$s OFFSET 0) r GROUP BY r.campaign, %5$s',
-		responses, CASE WHEN by_score THEN 'NULL::text, crm_profile_internal.score_class(r.score)' ELSE 'r.segment::text, NULL::integer' END,
-		CASE WHEN by_score THEN 'NULL::bigint, NULL::bigint, NULL::numeric, crm_profile_internal.decimal_sum(CASE WHEN r.responded IS NOT NULL THEN r.score END)' ELSE 'count(r.customer) FILTER (WHERE r.coded_orders > 0), sum(r.coded_orders), sum(r.coded_value), NULL::numeric' END,
-		CASE WHEN NOT by_score THEN ', r.value, r.past_value' END, CASE WHEN by_score THEN 'crm_profile_internal.score_class(r.score)' ELSE 'r.segment' END, 'campaign, customer, contacted_on, treated, responded, cost, coded_orders, coded_value, ' || CASE WHEN by_score THEN 'score' ELSE 'segment, value, past_value' END);
-END $$; -- the totals of all campaigns by segment, or by class of the score, from the view campaign_response of a source
+	BEGIN ATOMIC
+		SELECT m.* FROM unnest(crm_profile_internal.response_measures((SELECT c.relnamespace::regnamespace::name::text FROM pg_class c WHERE c.oid = responses), format('SELECT ARRAY(SELECT ROW(r.campaign::text, %1$s, min(r.contacted_on), max(r.contacted_on), count(*) - count(r.responded), sum(r.cost) FILTER (WHERE r.treated AND r.responded IS NOT NULL), '
+				'%2$s, crm_profile.campaign_lift(CASE WHEN r.responded IS NOT NULL THEN r.treated END, r.responded%3$s))::crm_profile_internal.campaign_measures FROM (SELECT %5$s FROM %%s OFFSET 0) r GROUP BY r.campaign, %4$s)',
+			CASE WHEN by_score THEN 'NULL::text, crm_profile_internal.score_class(r.score)' ELSE 'r.segment::text, NULL::integer' END,
+			CASE WHEN by_score THEN 'NULL::bigint, NULL::bigint, NULL::numeric, crm_profile_internal.decimal_sum(CASE WHEN r.responded IS NOT NULL THEN r.score END)' ELSE 'count(r.customer) FILTER (WHERE r.coded_orders > 0), sum(r.coded_orders), sum(r.coded_value), NULL::numeric' END,
+			CASE WHEN NOT by_score THEN ', r.value, r.past_value' END, CASE WHEN by_score THEN 'crm_profile_internal.score_class(r.score)' ELSE 'r.segment' END, 'campaign, customer, contacted_on, treated, responded, cost, coded_orders, coded_value, ' || CASE WHEN by_score THEN 'score' ELSE 'segment, value, past_value' END))) m;
+	END; -- the totals of all campaigns by segment, or by class of the score, from the view campaign_response of a source
 
 CREATE FUNCTION crm_profile_internal.source_build_campaigns(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

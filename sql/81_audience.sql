@@ -158,10 +158,10 @@ BEGIN
 		RAISE invalid_parameter_value USING MESSAGE = format('lift must be from -1 to 1, not %s', lift);
 	END IF;
 	IF src.campaigns IS NOT NULL AND (lift IS NULL OR src.response_value IS NOT NULL) THEN
-		-- as in campaign_totals(), but no more than a plan needs
-		EXECUTE format('SELECT ARRAY(SELECT ROW(r.campaign::text, r.segment::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, crm_profile.campaign_lift(r.treated, r.responded%1$s))::crm_profile_internal.campaign_measures
-			FROM (SELECT campaign, segment, treated, responded%2$s FROM %3$I.campaign_response OFFSET 0) r WHERE r.responded IS NOT NULL GROUP BY r.campaign, r.segment)',
-			CASE WHEN src.response_value IS NOT NULL THEN ', r.value' END, CASE WHEN src.response_value IS NOT NULL THEN ', value' END, src.name) INTO measures;
+		-- no more than a plan needs
+		measures := crm_profile_internal.response_measures(src.name, format('SELECT ARRAY(SELECT ROW(r.campaign::text, r.segment::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, crm_profile.campaign_lift(r.treated, r.responded%1$s))::crm_profile_internal.campaign_measures
+			FROM (SELECT campaign, segment, treated, responded%2$s FROM %%s OFFSET 0) r WHERE r.responded IS NOT NULL GROUP BY r.campaign, r.segment)',
+			CASE WHEN src.response_value IS NOT NULL THEN ', r.value' END, CASE WHEN src.response_value IS NOT NULL THEN ', value' END));
 	END IF;
 	IF lift IS NULL THEN
 		effects := ARRAY(SELECT e FROM crm_profile_internal.segment_effects(measures) e);

@@ -514,6 +514,10 @@ BEGIN
 	END IF;
 END $$; -- raises an error for a day or horizon that cannot be, a WARNING for one that was not over
 
+CREATE FUNCTION crm_profile_internal.forecast_bands() RETURNS double precision[]
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN (SELECT array_agg(1 / (1 + exp(- n / 16.0::double precision)) ORDER BY n) FROM generate_series(-192, 192) n); -- where bands of the forecast begin: from one to the next the odds rise by 6 %, as much for rare purchases as for frequent ones
+
 CREATE FUNCTION crm_profile_internal.evaluated_cells(source text, on_day date, horizon integer, bins integer, conditions boolean, clv crm_profile.clv_model) RETURNS crm_profile_internal.evaluated_group[]
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -521,18 +525,18 @@ DECLARE
 	cells crm_profile_internal.evaluated_group[];
 BEGIN
 	EXECUTE format($query$SELECT ARRAY(SELECT ROW(g.score::text, g.part, count(*), count(*) FILTER (WHERE g.orders > 0), sum(g.revenue), sum(g.revenue * g.revenue))::crm_profile_internal.evaluated_group
-		FROM (SELECT crm_profile.rfm_score(h.history, $3, $1) AS score, %s * 64::bigint + %s AS part, crm_profile.frequency(h.history, $1 + $2, make_interval(days => $2)) AS orders, crm_profile.monetary(h.history, $1 + $2, make_interval(days => $2)) AS revenue
+		FROM (SELECT crm_profile.rfm_score(h.history, $3, $1) AS score, %s * 512::bigint + %s AS part, crm_profile.frequency(h.history, $1 + $2, make_interval(days => $2)) AS orders, crm_profile.monetary(h.history, $1 + $2, make_interval(days => $2)) AS revenue
 			FROM %s h%s WHERE crm_profile.first_purchase(h.history, $1) IS NOT NULL) g GROUP BY g.score, g.part)$query$,
-		CASE WHEN conditions THEN crm_profile_internal.source_met(src, 1) ELSE '0' END, CASE WHEN clv IS NULL THEN '0' ELSE format('coalesce(width_bucket(crm_profile.probability_of_purchase(h.history, $4, $1, make_interval(days => %s)), 0, 1, 50), 0)', horizon) END,
-		crm_profile_internal.evaluated_histories(src), CASE WHEN conditions THEN crm_profile_internal.source_met(src, 1, 'h.history', 'h.customer', '$1') END) INTO cells USING on_day, horizon, crm_profile_internal.evaluated_model(src, on_day, bins), clv;
+		CASE WHEN conditions THEN crm_profile_internal.source_met(src, 1) ELSE '0' END, CASE WHEN clv IS NULL THEN '0' ELSE format('coalesce(width_bucket(crm_profile.probability_of_purchase(h.history, $4, $1, make_interval(days => %s)), $5) + 1, 0)', horizon) END,
+		crm_profile_internal.evaluated_histories(src), CASE WHEN conditions THEN crm_profile_internal.source_met(src, 1, 'h.history', 'h.customer', '$1') END) INTO cells USING on_day, horizon, crm_profile_internal.evaluated_model(src, on_day, bins), clv, crm_profile_internal.forecast_bands();
 	RETURN cells;
-END $$; -- customers on a day by their scores (label) and, as place, which conditions of the source's scheme hold, times 64, plus the fiftieth of the forecast: all of a segment are in some of these cells
+END $$; -- customers on a day by their scores (label) and, as place, which conditions of the source's scheme hold, times 512, plus the band of the forecast (0: none): all of a segment are in some of these cells
 
 CREATE FUNCTION crm_profile_internal.scheme_groups(cells crm_profile_internal.evaluated_group[], segments crm_profile.segment_scheme) RETURNS crm_profile_internal.evaluated_group[]
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN ARRAY(SELECT ROW(coalesce(g.segment, '(unscored)'), g.place, sum(g.customers), sum(g.buyers), sum(g.revenue), sum(g.squares))::crm_profile_internal.evaluated_group
 		FROM (SELECT crm_profile_internal.segment_met(c.score, segments, NULL, c.met) AS segment, crm_profile_internal.segment_position(c.score, segments, NULL, c.met) AS place, c.customers, c.buyers, c.revenue, c.squares
-			FROM (SELECT x.label::crm_profile.rfm_score AS score, (x.place::bigint / 64)::integer AS met, x.customers, x.buyers, x.revenue, x.squares FROM unnest(cells) x) c) g GROUP BY g.segment, g.place);
+			FROM (SELECT x.label::crm_profile.rfm_score AS score, (x.place::bigint / 512)::integer AS met, x.customers, x.buyers, x.revenue, x.squares FROM unnest(cells) x) c) g GROUP BY g.segment, g.place);
 COMMENT ON FUNCTION crm_profile_internal.scheme_groups IS 'the cells by segment of a scheme';
 
 CREATE FUNCTION crm_profile_internal.evaluable(src crm_profile.source_definition, scheme text, segments crm_profile.segment_scheme) RETURNS boolean
@@ -624,8 +628,9 @@ BEGIN
 	END LOOP;
 	RETURN QUERY SELECT c.* FROM crm_profile_internal.compared('(scores)', ARRAY(SELECT ROW(coalesce((- x.place)::text, '(unscored)'), x.place, sum(x.customers), sum(x.buyers), sum(x.revenue), sum(x.squares))::crm_profile_internal.evaluated_group
 		FROM (SELECT g.*, - (crm_profile.r_score(g.score) + crm_profile.f_score(g.score) + crm_profile.m_score(g.score)) AS place FROM (SELECT u.label::crm_profile.rfm_score AS score, u.customers, u.buyers, u.revenue, u.squares FROM unnest(cells) u) g) x GROUP BY x.place)) c WHERE c.customers > 0;
-	RETURN QUERY SELECT c.* FROM crm_profile_internal.compared('(forecast)', ARRAY(SELECT ROW(x.band::text, - x.band, sum(x.customers), sum(x.buyers), sum(x.revenue), sum(x.squares))::crm_profile_internal.evaluated_group
-		FROM (SELECT u.place::bigint % 64 AS band, u.customers, u.buyers, u.revenue, u.squares FROM unnest(cells) u) x GROUP BY x.band)) c WHERE clv IS NOT NULL AND c.customers > 0;
+	RETURN QUERY SELECT c.* FROM crm_profile_internal.compared('(forecast)', ARRAY(SELECT ROW(CASE WHEN x.band = 0 THEN '(no forecast)' ELSE concat(coalesce(trim_scale(round(f.bands[x.band - 1]::numeric, 4)), 0), ' to ', coalesce(trim_scale(round(f.bands[x.band]::numeric, 4)), 1)) END,
+			NULLIF(- x.band, 0), sum(x.customers), sum(x.buyers), sum(x.revenue), sum(x.squares))::crm_profile_internal.evaluated_group
+		FROM (SELECT u.place::bigint % 512 AS band, u.customers, u.buyers, u.revenue, u.squares FROM unnest(cells) u) x, (SELECT crm_profile_internal.forecast_bands() AS bands) f GROUP BY x.band, f.bands)) c WHERE clv IS NOT NULL AND c.customers > 0;
 END $$; -- schemes, the sum of the scores and the forecast side by side: how well each would have told, on a day, who buys in the days after and who spends
 
 ---------------------------------------------------------------- drift

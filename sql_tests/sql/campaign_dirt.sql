@@ -82,6 +82,11 @@ SELECT finding, severity, rows FROM check_source_details('post') WHERE finding ~
 SELECT alter_source('post', campaign_name => 'substr(campaign, 1, length(campaign) - 4)', response_days => 14);
 INSERT INTO mail VALUES ('x2', 'silence', '2025-03-01'), ('3', 'a', '2025-03-01');
 SELECT finding, severity, rows, sample_keys FROM check_source_details('post') WHERE finding ~ 'contact|campaign|response' ORDER BY finding COLLATE "C";
+-- and the results are of the rest
+SELECT campaign, treated, result FROM post.campaign_result;
+SELECT count(*) FROM post.campaign_gains;
+SELECT min(basis) AS basis, sum(customers) AS customers FROM campaign_plan('post', NULL, 1);
+SELECT count(*) FROM post.campaign_response;
 
 -- order lines: keys, days, products and categories
 CREATE TABLE line (who text, d timestamp, product text, kind text);

@@ -84,6 +84,11 @@ FROM compared WHERE scheme = 'standard';
 SELECT scheme, segments > 5 AS several, coverage > 0.99 AS covered, auc > 0.6 AS tells FROM compared ORDER BY scheme COLLATE "C";
 SELECT (SELECT auc FROM compared WHERE scheme = '(forecast)') > (SELECT auc FROM compared WHERE scheme = 'standard') AS forecast_tells_more;
 
+-- the forecast is compared as finely as it tells: its AUC is that of all pairs of probabilities, however short the days
+CREATE TABLE foretold AS SELECT days, probability_of_purchase(h.history, m.clv, '2022-06-15', make_interval(days => days)) AS p, frequency(h.history, date '2022-06-15' + days, make_interval(days => days)) > 0 AS bought
+	FROM shop.customer_history h, (SELECT clv_fit(history, '2022-06-15', 'mbg/nbd') AS clv FROM shop.customer_history WHERE first_purchase(history, '2022-06-15') IS NOT NULL) m, unnest('{180,14}'::int[]) days WHERE first_purchase(h.history, '2022-06-15') IS NOT NULL;
+SELECT days, abs(c.auc - (SELECT avg((a.p > b.p)::int + 0.5 * (a.p = b.p)::int) FROM foretold a, foretold b WHERE a.days = d.days AND b.days = d.days AND a.bought AND NOT b.bought)) < 0.004 AS as_all_pairs, best_segment ~ '^0[.0-9]* to [01][.0-9]*$' AS told FROM unnest('{180,14}'::int[]) d(days), compare_schemes('shop', '{}', '2022-06-15', days) c WHERE c.scheme = '(forecast)' ORDER BY days;
+
 -- ---------------------------------------------------------------- drift and moved value
 CREATE VIEW drifted AS SELECT measure, sum((q - p) * ln(q / p)) AS psi, max(a) AS a, max(b) AS b FROM (
 	SELECT measure, (x + 0.5) / (a + 0.5 * n) AS p, (y + 0.5) / (b + 0.5 * n) AS q, a, b FROM (SELECT measure, x, y, sum(x) OVER w AS a, sum(y) OVER w AS b, count(*) OVER w AS n FROM (
