@@ -18,6 +18,12 @@
  */
 #define MISS_COST 0.08
 
+bool
+IsCached(double rows, int width)
+{
+	return rows * (MAXALIGN(width) + ROW_OVERHEAD) <= CACHED_BYTES;
+}
+
 static double
 MissesOfList(const List *plans)
 {
@@ -40,7 +46,7 @@ MissesOfJoin(const Plan *join)
 {
 	const Plan *table = innerPlan(join);
 
-	if (table->plan_rows * (MAXALIGN(table->plan_width) + ROW_OVERHEAD) <= CACHED_BYTES)
+	if (IsCached(table->plan_rows, table->plan_width))
 		return 0;
 	return MISS_COST * (table->plan_rows + outerPlan(join)->plan_rows);
 }

@@ -15,4 +15,7 @@ extern double HashJoinMisses(const Plan *plan);
 
 #define NO_HASH_JOIN (-1.0)
 
+/* Whether a hash table of such rows stays in a processor's cache. */
+extern bool IsCached(double rows, int width);
+
 #endif /* CRM_PLAN_CHOICE_H */
