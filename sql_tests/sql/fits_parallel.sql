@@ -31,13 +31,9 @@ INSERT INTO question VALUES
 	(13, 'SELECT m.model || '' '' || m.holdout::text FROM crm_profile_internal.clv_fit_and_test((SELECT crm_profile_internal.clv_fit_state(history, ''2024-01-01'', ''mbg/cnbd-2, season, inflow'', NULL, ''profit'', NULL) FROM history),
 		(SELECT crm_profile_internal.clv_holdout_state(history, ''2023-10-01'', ''2024-01-01'', ''mbg/cnbd-2, season, inflow'', NULL, ''profit'', NULL) FROM history)) m'),
 	(14, 'SELECT string_agg(f, '' '' ORDER BY b) FROM (SELECT customer % 3 = 0 AS b, clv_record(history, ''2024-01-01'', 180)::text AS f FROM history WHERE customer < 300 GROUP BY 1) x');
-CREATE FUNCTION answer(query text, OUT result text, OUT parallel boolean) LANGUAGE plpgsql AS $$
-DECLARE line text; plan text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN ' || query LOOP plan := plan || line; END LOOP;
-	parallel := plan ~ 'Partial .*Aggregate';
-	EXECUTE query INTO result;
-END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set fixture :abs_srcdir '/fixtures/answer.sql'
+\i :fixture
 SET max_parallel_workers_per_gather = 0;
 CREATE TABLE alone AS SELECT n, a.* FROM question, answer(query) a;
 SET max_parallel_workers_per_gather = 3;

@@ -27,13 +27,9 @@ INSERT INTO question VALUES
 	(9, 'SELECT match_fit(p, target)::text FROM coded WHERE target IS NULL'),
 	(10, 'SELECT match_fit(p, target)::text FROM coded WHERE false'),
 	(11, 'SELECT string_agg(f, '' '' ORDER BY b) FROM (SELECT value > 15 AS b, match_fit(p, target)::text AS f FROM coded GROUP BY 1) x');
-CREATE FUNCTION answer(query text, OUT result text, OUT parallel boolean) LANGUAGE plpgsql AS $$
-DECLARE line text; plan text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN ' || query LOOP plan := plan || line; END LOOP;
-	parallel := plan ~ 'Partial .*Aggregate';
-	EXECUTE query INTO result;
-END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set fixture :abs_srcdir '/fixtures/answer.sql'
+\i :fixture
 SET max_parallel_workers_per_gather = 0;
 CREATE TABLE alone AS SELECT n, a.* FROM question, answer(query) a;
 SET max_parallel_workers_per_gather = 3;

@@ -325,6 +325,78 @@ RunQueryPacked(const char *function, const char *query, DestReceiver *receiver, 
 	return false;
 }
 
+/* ---------- receivers and scans of the caller's rows ---------- */
+
+static void
+NoStart(DestReceiver *self, int operation, TupleDesc columns)
+{
+}
+
+static void
+NothingToDo(DestReceiver *self)
+{
+}
+
+void
+InitReceiver(DestReceiver *receiver, bool (*receive)(TupleTableSlot *row, DestReceiver *self),
+			 void (*startup)(DestReceiver *self, int operation, TupleDesc columns))
+{
+	*receiver = (DestReceiver){.receiveSlot = receive,
+							   .rStartup = startup != NULL ? startup : NoStart,
+							   .rShutdown = NothingToDo,
+							   .rDestroy = NothingToDo,
+							   .mydest = DestNone};
+}
+
+/* The node id of a scan that is put into a plan: no plan has so many nodes. */
+#define ADDED_NODE_ID (PG_INT32_MAX / 2)
+
+void
+PutBelowGather(Gather *gather, const CustomScanMethods *methods, const void *task, Size task_size,
+			   List *columns, List *of_scan, List *of_gather)
+{
+	CustomScan *scan = makeNode(CustomScan);
+	Plan *plan = &scan->scan.plan;
+	Plan *rows = outerPlan(gather);
+	bytea *bytes = (bytea *) cstring_to_text_with_len(task, (int) task_size);
+
+	plan->startup_cost = plan->total_cost = rows->total_cost;
+	plan->plan_rows = rows->plan_rows;
+	plan->plan_width = rows->plan_width;
+	plan->parallel_aware = plan->parallel_safe = true;
+	plan->plan_node_id = ADDED_NODE_ID;
+	plan->extParam = bms_copy(rows->extParam);
+	plan->allParam = bms_copy(rows->allParam);
+	plan->targetlist = of_scan;
+	scan->custom_scan_tlist = columns;
+	scan->custom_plans = list_make1(rows);
+	/* a node, since the workers get the plan as text */
+	scan->custom_private =
+		list_make1(makeConst(BYTEAOID, -1, InvalidOid, -1, PointerGetDatum(bytes), false, false));
+	scan->methods = methods;
+	outerPlan(gather) = plan;
+	gather->plan.targetlist = of_gather;
+}
+
+void
+BeginPackingScan(CustomScanState *node, EState *estate, int eflags)
+{
+	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
+
+	node->custom_ps = list_make1(ExecInitNode(linitial(scan->custom_plans), estate, eflags));
+}
+
+void
+ReadPackingTask(const CustomScanState *node, void *task, Size task_size)
+{
+	const CustomScan *scan = (const CustomScan *) node->ss.ps.plan;
+	const Const *bytes = linitial_node(Const, scan->custom_private);
+
+	memcpy(task, VARDATA_ANY(DatumGetPointer(bytes->constvalue)), task_size);
+}
+
+/* ---------- arguments and columns ---------- */
+
 Oid
 KeyArgumentType(FunctionCallInfo fcinfo, int argument, const char *function)
 {

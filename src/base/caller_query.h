@@ -13,6 +13,7 @@
 #include "access/tupdesc.h"
 #include "fmgr.h"
 #include "nodes/execnodes.h"
+#include "nodes/extensible.h"
 #include "nodes/plannodes.h"
 #include "tcop/dest.h"
 
@@ -22,6 +23,11 @@
  * allocates what it must keep in a context of its own.
  */
 extern void RunQuery(const char *function, const char *query, DestReceiver *receiver);
+
+/* A receiver that is told of the columns, if `startup` is not NULL, and of each row. */
+extern void
+InitReceiver(DestReceiver *receiver, bool (*receive)(TupleTableSlot *row, DestReceiver *self),
+			 void (*startup)(DestReceiver *self, int operation, TupleDesc columns));
 
 /*
  * What EXPLAIN wants to know of a bulk function.  Whoever sets query_explanation resets it, also
@@ -62,8 +68,18 @@ typedef struct RowPacking
 	DestReceiver *receiver; /* of what the scan yields */
 } RowPacking;
 
-/* The node id of the scan that is put there: no plan has so many nodes. */
-#define ADDED_NODE_ID (PG_INT32_MAX / 2)
+/*
+ * Puts a scan there, as the planner would leave it, with plain data for the workers.  Its columns
+ * are given as expressions over nothing, over the scan itself and, for Gather, over that.
+ */
+extern void PutBelowGather(Gather *gather, const CustomScanMethods *methods, const void *task,
+						   Size task_size, List *columns, List *of_scan, List *of_gather);
+
+/* Begins such a scan: the plan of the rows is its only one. */
+extern void BeginPackingScan(CustomScanState *node, EState *estate, int eflags);
+
+/* The data that it was given. */
+extern void ReadPackingTask(const CustomScanState *node, void *task, Size task_size);
 
 /* The same, and packs the rows where the query is parallel; true if it did. */
 extern bool RunQueryPacked(const char *function, const char *query, DestReceiver *receiver,

@@ -96,11 +96,6 @@ ReceiveLine(TupleTableSlot *row, DestReceiver *self)
 	return true;
 }
 
-static void
-Nothing(DestReceiver *self)
-{
-}
-
 /* Brings the lines of each basket together. */
 static void
 GroupLines(LineReceiver *receiver)
@@ -140,11 +135,7 @@ CollectBaskets(const char *function, const char *query)
 	InitProducts(&baskets->products, context, baskets->memory);
 	baskets->pool = CreateRecordPool(context);
 	baskets->store.pool = baskets->pool;
-	receiver.pub.receiveSlot = ReceiveLine;
-	receiver.pub.rStartup = Startup;
-	receiver.pub.rShutdown = Nothing;
-	receiver.pub.rDestroy = Nothing;
-	receiver.pub.mydest = DestNone;
+	InitReceiver(&receiver.pub, ReceiveLine, Startup);
 	receiver.pool = CreateRecordPool(context);
 	receiver.row = AllocSetContextCreate(context, "order line", ALLOCSET_SMALL_SIZES);
 	RunQuery(function, query, &receiver.pub);

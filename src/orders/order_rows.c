@@ -292,20 +292,11 @@ ReceiveRow(TupleTableSlot *row, DestReceiver *self)
 	return true;
 }
 
-static void
-NothingToDo(DestReceiver *self)
-{
-}
-
 void
 InitOrderRows(OrderRows *rows, const OrderTask *task, RecordPool *pool, Progress *progress)
 {
 	memset(rows, 0, sizeof(*rows));
-	rows->pub.receiveSlot = ReceiveRow;
-	rows->pub.rStartup = Startup;
-	rows->pub.rShutdown = NothingToDo;
-	rows->pub.rDestroy = NothingToDo;
-	rows->pub.mydest = DestNone;
+	InitReceiver(&rows->pub, ReceiveRow, Startup);
 	rows->task = task;
 	rows->context = CurrentMemoryContext;
 	rows->pool = pool;

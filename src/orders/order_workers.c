@@ -91,42 +91,6 @@ BlockColumn(Expr *block)
 	return list_make1(makeTargetEntry(block, 1, "customers", false));
 }
 
-/* Plain data as a node of the plan, which the workers get as text. */
-static Const *
-BytesConst(const void *data, Size size)
-{
-	bytea *bytes = palloc(VARHDRSZ + size);
-
-	SET_VARSIZE(bytes, VARHDRSZ + size);
-	memcpy(VARDATA(bytes), data, size);
-	return makeConst(BYTEAOID, -1, InvalidOid, -1, PointerGetDatum(bytes), false, false);
-}
-
-/* Puts the scan below Gather, as the planner would leave it. */
-static void
-InsertPacking(Gather *gather, const OrderTask *task)
-{
-	CustomScan *scan = makeNode(CustomScan);
-	Plan *plan = &scan->scan.plan;
-	Plan *rows = outerPlan(gather);
-
-	plan->startup_cost = plan->total_cost = rows->total_cost;
-	plan->plan_rows = rows->plan_rows;
-	plan->plan_width = rows->plan_width;
-	plan->parallel_aware = plan->parallel_safe = true;
-	plan->plan_node_id = ADDED_NODE_ID;
-	plan->extParam = bms_copy(rows->extParam);
-	plan->allParam = bms_copy(rows->allParam);
-	plan->targetlist = BlockColumn((Expr *) makeVar(INDEX_VAR, 1, BYTEAOID, -1, InvalidOid, 0));
-	scan->custom_scan_tlist = BlockColumn((Expr *) makeNullConst(BYTEAOID, -1, InvalidOid));
-	scan->custom_plans = list_make1(rows);
-	scan->custom_private = list_make1(BytesConst(task, sizeof(*task)));
-	scan->methods = &OrderPackingMethods;
-	outerPlan(gather) = plan;
-	gather->plan.targetlist =
-		BlockColumn((Expr *) makeVar(OUTER_VAR, 1, BYTEAOID, -1, InvalidOid, 0));
-}
-
 /* Amounts that the query rounds are read as they are stored, and rounded here. */
 static void
 AdjustPlan(RowPacking *self, PlannedStmt *plan)
@@ -155,7 +119,10 @@ PlanPacking(RowPacking *self, Gather *gather)
 	task.memory = ParticipantMemory(gather->num_workers + 1);
 	if (task.memory == 0)
 		return false;
-	InsertPacking(gather, &task);
+	PutBelowGather(gather, &OrderPackingMethods, &task, sizeof(task),
+				   BlockColumn((Expr *) makeNullConst(BYTEAOID, -1, InvalidOid)),
+				   BlockColumn((Expr *) makeVar(INDEX_VAR, 1, BYTEAOID, -1, InvalidOid, 0)),
+				   BlockColumn((Expr *) makeVar(OUTER_VAR, 1, BYTEAOID, -1, InvalidOid, 0)));
 	return true;
 }
 
@@ -192,11 +159,9 @@ static void
 BeginOrderPacking(CustomScanState *node, EState *estate, int eflags)
 {
 	OrderPackingState *state = (OrderPackingState *) node;
-	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
-	Const *task = linitial_node(Const, scan->custom_private);
 
-	memcpy(&state->task, VARDATA_ANY(DatumGetPointer(task->constvalue)), sizeof(state->task));
-	node->custom_ps = list_make1(ExecInitNode(linitial(scan->custom_plans), estate, eflags));
+	ReadPackingTask(node, &state->task, sizeof(state->task));
+	BeginPackingScan(node, estate, eflags);
 }
 
 /* Takes all rows of the plan below. */
@@ -414,27 +379,13 @@ ReceiveBlock(TupleTableSlot *slot, DestReceiver *self)
 }
 
 static void
-NothingToStart(DestReceiver *self, int operation, TupleDesc columns)
-{
-}
-
-static void
-NothingToDo(DestReceiver *self)
-{
-}
-
-static void
 InitOrderPacking(OrderPacking *packing, OrderQuery *query, OrderRows *rows)
 {
 	packing->pub = (RowPacking){.adjust = AdjustPlan,
 								.plan = PlanPacking,
 								.start = StartPacking,
 								.receiver = &packing->receiver};
-	packing->receiver = (DestReceiver){.receiveSlot = ReceiveBlock,
-									   .rStartup = NothingToStart,
-									   .rShutdown = NothingToDo,
-									   .rDestroy = NothingToDo,
-									   .mydest = DestNone};
+	InitReceiver(&packing->receiver, ReceiveBlock, NULL);
 	packing->query = query;
 	packing->rows = rows;
 	packing->round_to = query->task.round_amount;

@@ -62,16 +62,6 @@ ReceiverStartup(DestReceiver *self, int operation, TupleDesc columns)
 	CheckNearestColumns((NearestState *) self, columns);
 }
 
-static void
-ReceiverShutdown(DestReceiver *self)
-{
-}
-
-static void
-ReceiverDestroy(DestReceiver *self)
-{
-}
-
 /* Returns false, and counts the row, if it has no key or no profile. */
 static bool
 RowIsComplete(NearestState *state, TupleTableSlot *slot)
@@ -588,10 +578,7 @@ nearest_profiles(PG_FUNCTION_ARGS)
 	state->context = CurrentMemoryContext;
 	state->result = ((ReturnSetInfo *) fcinfo->resultinfo)->setResult;
 	state->result_columns = ((ReturnSetInfo *) fcinfo->resultinfo)->setDesc;
-	state->receiver.rStartup = ReceiverStartup;
-	state->receiver.rShutdown = ReceiverShutdown;
-	state->receiver.rDestroy = ReceiverDestroy;
-	state->receiver.mydest = DestNone;
+	InitReceiver(&state->receiver, NULL, ReceiverStartup);
 	state->task.key_type = KeyArgumentType(fcinfo, 0, NEAREST_PROFILES);
 	state->task.profile_type = ProfileType();
 	get_typlenbyval(state->task.key_type, &state->task.key_length, &state->task.key_by_value);

@@ -56,14 +56,6 @@ NeighbourColumns(const NearestTask *task, Index from)
 	return columns;
 }
 
-/* Plain data as a node of the plan, which the workers get as text. */
-static Const *
-BytesConst(const void *data, Size size)
-{
-	return makeConst(BYTEAOID, -1, InvalidOid, -1,
-					 PointerGetDatum(cstring_to_text_with_len(data, (int) size)), false, false);
-}
-
 /* Whether Gather hands on the rows of the plan below as they are. */
 static bool
 HandsOnRows(const Gather *gather)
@@ -88,8 +80,6 @@ static bool
 PlanNearest(RowPacking *self, Gather *gather)
 {
 	NearestState *state = ((NearestPacking *) self)->state;
-	Plan *rows = outerPlan(gather);
-	CustomScan *scan;
 
 	if (gather->single_copy || !HandsOnRows(gather) ||
 		gather->plan.plan_rows * state->task.ntargets * state->pairs <
@@ -98,21 +88,9 @@ PlanNearest(RowPacking *self, Gather *gather)
 	CheckNearestColumns(state, ExecCleanTypeFromTL(gather->plan.targetlist));
 	if (state->check_domain)
 		return false;
-	scan = makeNode(CustomScan);
-	scan->scan.plan.startup_cost = scan->scan.plan.total_cost = rows->total_cost;
-	scan->scan.plan.plan_rows = rows->plan_rows;
-	scan->scan.plan.plan_width = rows->plan_width;
-	scan->scan.plan.parallel_aware = scan->scan.plan.parallel_safe = true;
-	scan->scan.plan.plan_node_id = ADDED_NODE_ID;
-	scan->scan.plan.extParam = bms_copy(rows->extParam);
-	scan->scan.plan.allParam = bms_copy(rows->allParam);
-	scan->scan.plan.targetlist = NeighbourColumns(&state->task, INDEX_VAR);
-	scan->custom_scan_tlist = NeighbourColumns(&state->task, 0);
-	scan->custom_plans = list_make1(rows);
-	scan->custom_private = list_make1(BytesConst(&state->task, sizeof(state->task)));
-	scan->methods = &NearestScanMethods;
-	outerPlan(gather) = &scan->scan.plan;
-	gather->plan.targetlist = NeighbourColumns(&state->task, OUTER_VAR);
+	PutBelowGather(gather, &NearestScanMethods, &state->task, sizeof(state->task),
+				   NeighbourColumns(&state->task, 0), NeighbourColumns(&state->task, INDEX_VAR),
+				   NeighbourColumns(&state->task, OUTER_VAR));
 	return true;
 }
 
@@ -222,18 +200,9 @@ typedef struct NearestScanState
 } NearestScanState;
 
 static void
-BeginNearestScan(CustomScanState *node, EState *estate, int eflags)
-{
-	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
-
-	node->custom_ps = list_make1(ExecInitNode(linitial(scan->custom_plans), estate, eflags));
-}
-
-static void
 BeginCandidates(NearestScanState *scan)
 {
 	NearestState *state = &scan->state;
-	CustomScan *plan = (CustomScan *) scan->css.ss.ps.plan;
 	MemoryContext caller = MemoryContextSwitchTo(scan->css.ss.ps.state->es_query_cxt);
 
 	if (scan->leader != NULL)
@@ -244,9 +213,7 @@ BeginCandidates(NearestScanState *scan)
 	}
 	else
 	{
-		Const *task = linitial_node(Const, plan->custom_private);
-
-		memcpy(&state->task, VARDATA_ANY(DatumGetPointer(task->constvalue)), sizeof(state->task));
+		ReadPackingTask(&scan->css, &state->task, sizeof(state->task));
 		state->kernel =
 			ChooseDistanceKernel(state->task.kernel[0] != '\0' ? state->task.kernel : NULL);
 		state->context = CurrentMemoryContext;
@@ -361,7 +328,7 @@ AttachNearestScan(CustomScanState *node, shm_toc *toc, void *coordinate)
 
 static const CustomExecMethods NearestScanExecMethods = {
 	.CustomName = "NearestProfiles",
-	.BeginCustomScan = BeginNearestScan,
+	.BeginCustomScan = BeginPackingScan,
 	.ExecCustomScan = ExecNearestScan,
 	.EndCustomScan = EndNearestScan,
 	.ReScanCustomScan = ReScanNearestScan,
@@ -395,27 +362,12 @@ ReceiveNeighbour(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
-static void
-NothingToStart(DestReceiver *self, int operation, TupleDesc columns)
-{
-}
-
-static void
-NothingToDo(DestReceiver *self)
-{
-}
-
 void
 InitNearestPacking(NearestPacking *packing, NearestState *state)
 {
-	*packing =
-		(NearestPacking){.pub = {.dear_rows = true, .plan = PlanNearest, .start = StartNearest},
-						 .receiver = {.receiveSlot = ReceiveNeighbour,
-									  .rStartup = NothingToStart,
-									  .rShutdown = NothingToDo,
-									  .rDestroy = NothingToDo,
-									  .mydest = DestNone},
-						 .state = state};
+	*packing = (NearestPacking){
+		.pub = {.dear_rows = true, .plan = PlanNearest, .start = StartNearest}, .state = state};
+	InitReceiver(&packing->receiver, ReceiveNeighbour, NULL);
 	packing->pub.receiver = &packing->receiver;
 }
 

@@ -172,11 +172,6 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
-static void
-NothingToDo(DestReceiver *self)
-{
-}
-
 /* ---------- the draw ---------- */
 
 /* Finds where the control group of each stratum ends. */
@@ -261,11 +256,7 @@ StartDraw(FunctionCallInfo fcinfo, RowStream *rows)
 {
 	Audience *audience = palloc0(sizeof(Audience));
 
-	audience->pub.receiveSlot = ReceiveRow;
-	audience->pub.rStartup = Startup;
-	audience->pub.rShutdown = NothingToDo;
-	audience->pub.rDestroy = NothingToDo;
-	audience->pub.mydest = DestNone;
+	InitReceiver(&audience->pub, ReceiveRow, Startup);
 	audience->context = CurrentMemoryContext;
 	audience->seed = PG_GETARG_TEXT_P_COPY(2);
 	audience->room = STRATA_AT_A_TIME;

@@ -228,11 +228,6 @@ Shutdown(DestReceiver *self)
 	c->scan = NULL;
 }
 
-static void
-NothingToDo(DestReceiver *self)
-{
-}
-
 static PurchaseHistory *
 HistoryOfRow(TupleTableSlot *row, int column)
 {
@@ -330,11 +325,8 @@ change_histories(PG_FUNCTION_ARGS)
 						errmsg("the target of %s must not be NULL", function)));
 	PreventCommandIfReadOnly("change_histories()");
 	InitMaterializedSRF(fcinfo, 0);
-	c->pub.receiveSlot = ReceiveRow;
-	c->pub.rStartup = Startup;
+	InitReceiver(&c->pub, ReceiveRow, Startup);
 	c->pub.rShutdown = Shutdown;
-	c->pub.rDestroy = NothingToDo;
-	c->pub.mydest = DestNone;
 	c->fcinfo = fcinfo;
 	c->keep = !PG_ARGISNULL(3);
 	if (c->keep)

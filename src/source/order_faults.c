@@ -173,11 +173,6 @@ Startup(DestReceiver *self, int operation, TupleDesc columns)
 	MemoryContextSwitchTo(caller);
 }
 
-static void
-NothingToDo(DestReceiver *self)
-{
-}
-
 /* ---------- rows ---------- */
 
 /* The local day and time of day of a row. */
@@ -639,11 +634,7 @@ order_faults(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("today must not be NULL")));
 	InitMaterializedSRF(fcinfo, 0);
 	f->result = (ReturnSetInfo *) fcinfo->resultinfo;
-	f->pub.receiveSlot = ReceiveRow;
-	f->pub.rStartup = Startup;
-	f->pub.rShutdown = NothingToDo;
-	f->pub.rDestroy = NothingToDo;
-	f->pub.mydest = DestNone;
+	InitReceiver(&f->pub, ReceiveRow, Startup);
 	f->key_type = KeyArgumentType(fcinfo, 0, function);
 	f->context = CurrentMemoryContext;
 	f->look_for_copies = !PG_ARGISNULL(2);

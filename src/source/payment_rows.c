@@ -216,11 +216,6 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
-static void
-NothingToDo(DestReceiver *self)
-{
-}
-
 /* ---------- when all are known ---------- */
 
 /* The median of each segment over its customers. */
@@ -409,11 +404,7 @@ StartPaymentRows(FunctionCallInfo fcinfo, RowStream *stream)
 	static const char *const words[4] = {"too few", "cannot tell", "later", "earlier"};
 	PaymentRows *rows = palloc0(sizeof(PaymentRows));
 
-	rows->pub.receiveSlot = ReceiveRow;
-	rows->pub.rStartup = Startup;
-	rows->pub.rShutdown = NothingToDo;
-	rows->pub.rDestroy = NothingToDo;
-	rows->pub.mydest = DestNone;
+	InitReceiver(&rows->pub, ReceiveRow, Startup);
 	rows->context = CurrentMemoryContext;
 	rows->row_context =
 		AllocSetContextCreate(CurrentMemoryContext, "payments of a customer", ALLOCSET_SMALL_SIZES);

@@ -224,11 +224,6 @@ StoreRow(TupleTableSlot *row, DestReceiver *self)
 	return true;
 }
 
-static void
-EndRows(DestReceiver *self)
-{
-}
-
 /* (query, target): the number of rows stored */
 PG_FUNCTION_INFO_V1(store_rows);
 Datum
@@ -236,14 +231,10 @@ store_rows(PG_FUNCTION_ARGS)
 {
 	static const char *const function = "store_rows";
 	NewTable store = {0};
-	RowsInto rows = {.pub = {.receiveSlot = StoreRow,
-							 .rStartup = StartRows,
-							 .rShutdown = EndRows,
-							 .rDestroy = EndRows,
-							 .mydest = DestNone},
-					 .store = &store};
+	RowsInto rows = {.store = &store};
 	char *query = QueryArgument(fcinfo, 0, function);
 
+	InitReceiver(&rows.pub, StoreRow, StartRows);
 	BeginNewTable(&store, PG_GETARG_OID(1), function);
 	RunQuery(function, query, &rows.pub);
 	FlushBatch(&store);
