@@ -34,15 +34,20 @@ MissesOfList(const List *plans)
 	return misses;
 }
 
+double
+HashTableMisses(double rows, int width, double looks)
+{
+	return rows * (MAXALIGN(width) + ROW_OVERHEAD) <= CACHED_BYTES ? 0 : MISS_COST * looks;
+}
+
 /* Of one join alone. */
 static double
 MissesOfJoin(const Plan *join)
 {
 	const Plan *table = innerPlan(join);
 
-	if (table->plan_rows * (MAXALIGN(table->plan_width) + ROW_OVERHEAD) <= CACHED_BYTES)
-		return 0;
-	return MISS_COST * (table->plan_rows + outerPlan(join)->plan_rows);
+	return HashTableMisses(table->plan_rows, table->plan_width,
+						   table->plan_rows + outerPlan(join)->plan_rows);
 }
 
 double

@@ -15,4 +15,10 @@ extern double HashJoinMisses(const Plan *plan);
 
 #define NO_HASH_JOIN (-1.0)
 
+/*
+ * The same for a hash table of so many rows of that width, of which each of `looks` rows is put in
+ * or looked up.
+ */
+extern double HashTableMisses(double rows, int width, double looks);
+
 #endif /* CRM_PLAN_CHOICE_H */
