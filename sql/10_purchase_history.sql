@@ -78,6 +78,9 @@ CREATE AGGREGATE crm_profile.purchase_history_merge_agg(history crm_profile.purc
 
 ---------------------------------------------------------------- accessors: (history [, as_of [, period]])
 
+-- Costs are above 10: a query with ORDER BY and LIMIT then computes such a column for the rows that it returns, not for
+-- those that it sorts.
+
 -- @accessor name=first_purchase result=date comment="first purchase day"
 -- @accessor name=last_purchase result=date comment="last purchase day"
 -- @accessor name=frequency result=bigint comment="number of orders"
@@ -90,8 +93,8 @@ CREATE AGGREGATE crm_profile.purchase_history_merge_agg(history crm_profile.purc
 -- @accessor name=gap_stddev result="double precision" comment="sample standard deviation of the days between purchase days" without="; NULL for fewer than three purchase days"
 -- @accessor name=monthly_purchases result=bigint[] comment="orders by calendar month, January first: 12 entries"
 CREATE FUNCTION crm_profile.recency(history crm_profile.purchase_history, as_of date) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- days from the last purchase to as_of; NULL if there is none by then
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 12; -- days from the last purchase to as_of; NULL if there is none by then
 CREATE FUNCTION crm_profile.tenure(history crm_profile.purchase_history, as_of date) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- days from the first purchase to as_of; NULL if there is none by then
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 12; -- days from the first purchase to as_of; NULL if there is none by then
 CREATE FUNCTION crm_profile.trend(history crm_profile.purchase_history, as_of date, period interval) RETURNS double precision
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- (M1 - M0) / (M1 + M0), M1 the amount of the period that ends with as_of, M0 that of the period before; NULL if M1 + M0 is not positive
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20; -- (M1 - M0) / (M1 + M0), M1 the amount of the period that ends with as_of, M0 that of the period before; NULL if M1 + M0 is not positive

@@ -51,11 +51,11 @@ COMMENT ON CAST (crm_profile.rfm_score AS integer) IS 'the three scores as the d
 
 CREATE FUNCTION crm_profile.rfm_score(history crm_profile.purchase_history, model crm_profile.rfm_model, as_of date)
 	RETURNS crm_profile.rfm_score
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- the score of a customer on that day; NULL without a purchase by then, or in the period of the model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 12; -- the score of a customer on that day; NULL without a purchase by then, or in the period of the model
 
 CREATE FUNCTION crm_profile.purchase_pattern(history crm_profile.purchase_history, model crm_profile.rfm_model, as_of date)
 	RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- few large, many small, many large or few small: whether number and average value of the orders are above the medians of the model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 12; -- few large, many small, many large or few small: whether number and average value of the orders are above the medians of the model
 
 ---------------------------------------------------------------- fitting
 

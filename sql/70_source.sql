@@ -3,21 +3,24 @@
 ---------------------------------------------------------------- lifecycle
 
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- new, active, lapsing, inactive or won back on that day, inactive after twice active_days; NULL without a purchase by then
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 12; -- new, active, lapsing, inactive or won back on that day, inactive after twice active_days; NULL without a purchase by then
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5; -- new, active, lapsing, inactive or won back on that day: last purchase within active_days, within inactive_days, or longer ago; NULL without a purchase by then
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 12; -- new, active, lapsing, inactive or won back on that day: last purchase within active_days, within inactive_days, or longer ago; NULL without a purchase by then
 
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, model crm_profile.clv_model) RETURNS text
-	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT crm_profile_internal.label_support; -- lifecycle by a model: lapsing are those who are less than three quarters as likely to buy within 90 days as somebody who has just bought for the first time, inactive those below one quarter and silent for twice active_days; no repeat buyer whose silence is still short for them
+	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40 SUPPORT crm_profile_internal.label_support; -- lifecycle by a model: lapsing are those who are less than three quarters as likely to buy within 90 days as somebody who has just bought for the first time, inactive those below one quarter and silent for twice active_days; no repeat buyer whose silence is still short for them
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer, model crm_profile.clv_model) RETURNS text
-	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 SUPPORT crm_profile_internal.label_support; -- lifecycle by a model, inactive after inactive_days at the earliest
+	AS 'MODULE_PATHNAME', 'lifecycle_clv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40 SUPPORT crm_profile_internal.label_support; -- lifecycle by a model, inactive after inactive_days at the earliest
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, rhythm crm_profile.rhythm_model) RETURNS text
-	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- lifecycle with a window of its own for each repeat buyer: lapsing once lapse_probability reaches 3/4, inactive after twice that silence and twice active_days
+	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40; -- lifecycle with a window of its own for each repeat buyer: lapsing once lapse_probability reaches 3/4, inactive after twice that silence and twice active_days
 CREATE FUNCTION crm_profile.lifecycle(history crm_profile.purchase_history, as_of date, active_days integer, inactive_days integer, rhythm crm_profile.rhythm_model) RETURNS text
-	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10; -- lifecycle with a window of its own for each repeat buyer, inactive after inactive_days; with a model that did not converge, or saw too few repeat buyers, only the number of days counts
+	AS 'MODULE_PATHNAME', 'lifecycle_rhythm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40; -- lifecycle with a window of its own for each repeat buyer, inactive after inactive_days; with a model that did not converge, or saw too few repeat buyers, only the number of days counts
 
 CREATE FUNCTION crm_profile_internal.segment_on_day(history crm_profile.purchase_history, rfm crm_profile.rfm_model, day date, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, met integer) RETURNS text
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20; -- segment_met() of the score and the lifecycle on that day, in one; NULL: no score, or no segment
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 40; -- segment_met() of the score and the lifecycle on that day, in one; NULL: no score, or no segment
+-- strict, so that a condition on the segment of a view leaves customers without a history out before it joins them
+CREATE FUNCTION crm_profile_internal.segment_on_day(history crm_profile.purchase_history, rfm crm_profile.rfm_model, day date, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model) RETURNS text
+	AS 'MODULE_PATHNAME', 'segment_on_day_strict' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40 SUPPORT crm_profile_internal.label_support; -- the same where the scheme has no conditions
 
 ---------------------------------------------------------------- value tiers
 
@@ -223,7 +226,7 @@ DECLARE
 		['best_columns', 'text[]', NULL, 'columns of the customer table and attributes that best_query reads in addition; NULL: none'],
 		['last_refresh', 'timestamptz', NULL, 'when the last refresh began'],
 		['refresh_seconds', 'double precision', NULL, 'how long the last refresh took'],
-		['refresh_phases', 'jsonb', NULL, 'seconds of the phases of the last refresh: collect, fit (with refit, where thresholds and counts were computed from all histories, clv and holdout), profiles, match'],
+		['refresh_phases', 'jsonb', NULL, 'seconds of the phases of the last refresh: collect, fit (with refit, where thresholds and counts were computed from all histories, clv and holdout), profiles, kept (what views count over all customers, where profiles are stored), match'],
 		['customer_base', 'crm_profile.customer_base', NULL, 'summary of the customer base at the last refresh'],
 		['best_customers', 'bigint', NULL, 'number of best customers in the match model of the last refresh; NULL: no prospects'],
 		['other_customers', 'bigint', NULL, 'number of other customers in that match model'],
@@ -341,7 +344,7 @@ CREATE FUNCTION crm_profile_internal.source_objects(src crm_profile.source_defin
 			('view', 'prospect_model', src.prospects IS NOT NULL), ('view', 'data_quality', true), ('view', 'customer_identity', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'identity_found', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_override', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL), ('table', 'identity_in_use', crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL),
 			('table', 'finding', true), ('table', 'finding_key', true), ('table', 'product_complement', src.line_query IS NOT NULL),
-			('table', 'stored_profile', src.materialize), ('table', 'population', src.track_changes <> 'none'), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'customer_queue', false), ('table', 'customer_effect', true), ('table', 'unknown_customer', true), ('table', 'label_sample', true), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true)
+			('table', 'stored_profile', src.materialize), ('table', 'kept_figures', src.materialize), ('table', 'population', src.track_changes <> 'none'), ('table', 'change_queue', src.track_changes = 'keys'), ('table', 'customer_queue', false), ('table', 'customer_effect', true), ('table', 'unknown_customer', true), ('table', 'label_sample', true), ('table', 'model_in_use', true), ('table', 'model', true), ('table', 'customer_history', true), ('table', 'source_definition', true)
 		UNION ALL (SELECT DISTINCT 'view', e.value ->> 'view', true FROM jsonb_each(src.elsewhere) e)
 		UNION ALL SELECT 'view', 'orders_elsewhere', true WHERE src.elsewhere -> 'orders' ? 'query';
 	END; -- objects of a source in its schema, dependent ones first; needed: whether the current definition needs the object
@@ -473,7 +476,7 @@ BEGIN
 	SELECT string_agg(DISTINCT p.name, ', ' ORDER BY p.name) INTO missing FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL;
 	IF missing IS NOT NULL THEN
 		problem := format('missing in its schema: %s', missing);
-		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name NOT IN ('stored_profile', 'product_complement', 'change_queue', 'customer_queue', 'population', 'unknown_customer', 'label_sample', 'customer_effect')) THEN
+		IF EXISTS (SELECT FROM crm_profile_internal.source_present(src) p WHERE p.needed AND p.object IS NULL AND p.kind = 'table' AND p.name NOT IN ('stored_profile', 'kept_figures', 'product_complement', 'change_queue', 'customer_queue', 'population', 'unknown_customer', 'label_sample', 'customer_effect')) THEN
 			argument := 'table';
 			remedy := 'restore it, or drop the source and create it again';
 		END IF;

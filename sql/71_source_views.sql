@@ -112,11 +112,11 @@ CREATE FUNCTION crm_profile_internal.source_clv_365d(history crm_profile.purchas
 	RETURN crm_profile.clv(history, model, as_of, '365 days'::interval, 0.01); -- clv_365d: expected value of all purchases in the 365 days after as_of, discounted by 1 % a month
 
 CREATE FUNCTION crm_profile_internal.value_decile(value numeric, deciles numeric[]) RETURNS integer
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN 1 + cardinality(deciles) - width_bucket(value, deciles); -- the column value_decile, from the lowest values of the deciles
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the column value_decile, from the lowest values of the deciles
 
-CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm_profile.purchase_history, model crm_profile.source_model, as_of date, period interval,
-	tier_by text, contact text) RETURNS SETOF crm_profile.customer_profile_row
+-- the models one by one: the planner copies an argument for each use, and a row of models each time whole
+CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm_profile.purchase_history, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model,
+	a_from numeric, b_from numeric, deciles numeric[], predicted_a_from double precision, predicted_b_from double precision, horizon_days integer, as_of date, period interval, tier_by text, contact text) RETURNS SETOF crm_profile.customer_profile_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 	BEGIN ATOMIC
 		SELECT customer,
@@ -129,32 +129,32 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 			CASE WHEN period IS NULL THEN crm_profile.average_order_value(history, as_of) ELSE crm_profile.average_order_value(history, as_of, period) END,
 			crm_profile.mean_gap(history, as_of),
 			crm_profile.trend(history, as_of, coalesce(period, '1 year'::interval)),
-			crm_profile.purchase_pattern(history, model.rfm, as_of),
-			crm_profile.r_score(crm_profile.rfm_score(history, model.rfm, as_of)),
-			crm_profile.f_score(crm_profile.rfm_score(history, model.rfm, as_of)),
-			crm_profile.m_score(crm_profile.rfm_score(history, model.rfm, as_of)),
-			crm_profile_internal.rfm_cell(crm_profile.rfm_score(history, model.rfm, as_of)),
-			crm_profile.segment(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.clv)),
-			coalesce(crm_profile.lifecycle(history, as_of, model.active_days, model.clv), contact),
+			crm_profile.purchase_pattern(history, rfm, as_of),
+			crm_profile.r_score(crm_profile.rfm_score(history, rfm, as_of)),
+			crm_profile.f_score(crm_profile.rfm_score(history, rfm, as_of)),
+			crm_profile.m_score(crm_profile.rfm_score(history, rfm, as_of)),
+			crm_profile_internal.rfm_cell(crm_profile.rfm_score(history, rfm, as_of)),
+			crm_profile_internal.segment_on_day(history, rfm, as_of, segments, active_days, clv),
+			coalesce(crm_profile.lifecycle(history, as_of, active_days, clv), contact),
 			crm_profile.value_tier(CASE
 				WHEN tier_by = 'profit' AND period IS NULL THEN crm_profile.profit(history, as_of)
 				WHEN tier_by = 'profit' THEN crm_profile.profit(history, as_of, period)
 				WHEN period IS NULL THEN crm_profile.monetary(history, as_of)
-				ELSE crm_profile.monetary(history, as_of, period) END, model.a_from, model.b_from),
-			crm_profile.probability_of_purchase(history, model.clv, as_of, '90 days'::interval),
-			crm_profile.expected_purchases(history, model.clv, as_of, '90 days'::interval),
-			crm_profile_internal.source_clv_365d(history, model.clv, as_of),
-			crm_profile.value_tier(crm_profile_internal.source_clv_365d(history, model.clv, as_of), model.predicted_a_from, model.predicted_b_from),
-			crm_profile_internal.segment_position(crm_profile.rfm_score(history, model.rfm, as_of), model.segments, crm_profile.lifecycle(history, as_of, model.active_days, model.clv)),
+				ELSE crm_profile.monetary(history, as_of, period) END, a_from, b_from),
+			crm_profile.probability_of_purchase(history, clv, as_of, '90 days'::interval),
+			crm_profile.expected_purchases(history, clv, as_of, '90 days'::interval),
+			crm_profile_internal.source_clv_365d(history, clv, as_of),
+			crm_profile.value_tier(crm_profile_internal.source_clv_365d(history, clv, as_of), predicted_a_from, predicted_b_from),
+			crm_profile_internal.segment_position(crm_profile.rfm_score(history, rfm, as_of), segments, crm_profile.lifecycle(history, as_of, active_days, clv)),
 			as_of,
 			crm_profile_internal.value_decile(CASE
 				WHEN tier_by = 'profit' AND period IS NULL THEN crm_profile.profit(history, as_of)
 				WHEN tier_by = 'profit' THEN crm_profile.profit(history, as_of, period)
 				WHEN period IS NULL THEN crm_profile.monetary(history, as_of)
-				ELSE crm_profile.monetary(history, as_of, period) END, model.deciles),
-			crm_profile.probability_of_purchase(history, model.clv, as_of, make_interval(days => model.horizon_days)),
-			crm_profile.expected_purchases(history, model.clv, as_of, make_interval(days => model.horizon_days)),
-			model.horizon_days;
+				ELSE crm_profile.monetary(history, as_of, period) END, deciles),
+			crm_profile.probability_of_purchase(history, clv, as_of, make_interval(days => horizon_days)),
+			crm_profile.expected_purchases(history, clv, as_of, make_interval(days => horizon_days)),
+			horizon_days;
 	END; -- all figures of customer_profile for one customer at a date; contact: the lifecycle of somebody who has not bought
 
 ---------------------------------------------------------------- segment_summary
@@ -704,6 +704,60 @@ CREATE FUNCTION crm_profile_internal.revenue_forecast(as_of date, oldest date, h
 		FROM line l, seen n WHERE oldest <= as_of ORDER BY l.place;
 	END; -- rows of the view revenue_forecast: expected amount of the next 90 days with an interval, beside the same days a year before
 
+---------------------------------------------------------------- customer_profile, counted once for several views
+
+CREATE TYPE crm_profile_internal.report_cell AS ( -- customers who are alike in what views and sections of a report count
+	lifecycle text, -- their lifecycle
+	value_decile integer, -- their tenth by value
+	r_score integer, -- their recency score
+	f_score integer, -- their frequency score
+	customers bigint, -- number of customers
+	buyers bigint, -- how many of them have bought
+	repeaters bigint, -- how many have more than one order in the period
+	counted bigint, -- how many have an order in the period
+	monetary numeric, -- their amount in the period
+	m_scores bigint -- sum of their monetary scores
+);
+
+CREATE FUNCTION crm_profile_internal.profile_cells_transfn(state internal, lifecycle text, value_decile integer, r_score integer, f_score integer, m_score integer, first_purchase date, frequency bigint, monetary numeric) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.profile_cells_finalfn(state internal) RETURNS crm_profile_internal.report_cell[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name="profile_cells"
+CREATE AGGREGATE crm_profile_internal.profile_cells(lifecycle text, value_decile integer, r_score integer, f_score integer, m_score integer, first_purchase date, frequency bigint, monetary numeric) (
+	SFUNC = crm_profile_internal.profile_cells_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.profile_cells_finalfn,
+	COMBINEFUNC = crm_profile_internal.profile_cells_combine, SERIALFUNC = crm_profile_internal.profile_cells_serialize, DESERIALFUNC = crm_profile_internal.profile_cells_deserialize,
+	PARALLEL = SAFE); -- customers by lifecycle, tenth and scores
+
+CREATE FUNCTION crm_profile_internal.grid_of_cells(cells crm_profile_internal.report_cell[]) RETURNS crm_profile_internal.rfm_grid_row[]
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN ARRAY(SELECT ROW(c.r_score, c.f_score, sum(c.customers), sum(c.monetary), sum(c.m_scores) / sum(c.customers))::crm_profile_internal.rfm_grid_row
+		FROM unnest(cells) c WHERE c.r_score IS NOT NULL GROUP BY c.r_score, c.f_score);
+COMMENT ON FUNCTION crm_profile_internal.grid_of_cells IS 'customers by recency and frequency score, from finer cells';
+
+CREATE TYPE crm_profile_internal.profile_counts AS ( -- customer_profile, counted
+	cells crm_profile_internal.report_cell[], -- customers by lifecycle, tenth and scores
+	measures crm_profile_internal.segment_measures[], -- totals of the segments
+	parts jsonb -- totals of the segments, for their cards
+);
+
+CREATE FUNCTION crm_profile_internal.count_profiles(source text) RETURNS crm_profile_internal.profile_counts
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	counts crm_profile_internal.profile_counts;
+BEGIN
+	EXECUTE format('WITH part AS MATERIALIZED (SELECT p.segment, min(p.segment_position) AS "position", count(*) AS customers, sum(p.frequency) AS orders, sum(p.monetary) AS monetary, sum(p.profit) AS profit,
+			crm_profile_internal.median(p.recency) AS median_recency, crm_profile_internal.median(p.frequency) AS median_frequency, crm_profile_internal.median(p.monetary) AS median_monetary, crm_profile_internal.decimal_sum(p.clv_365d) AS predicted_value,
+			crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d) AS p_90d, crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase) AS p, max(p.horizon_days) AS horizon_days,
+			crm_profile_internal.profile_cells(p.lifecycle, p.value_decile, p.r_score, p.f_score, p.m_score, p.first_purchase, p.frequency, p.monetary) AS cells FROM %I.customer_profile p GROUP BY p.segment)
+		SELECT (SELECT array_agg(c) FROM part a, unnest(a.cells) c),
+			array_agg(ROW(a.segment, a.customers, a.monetary, a.profit, a.median_recency, a.median_frequency, a.median_monetary, a.predicted_value, a.p_90d, a.p, a.horizon_days)::crm_profile_internal.segment_measures),
+			jsonb_agg(jsonb_build_object(''segment'', coalesce(a.segment, ''(unscored)''), ''position'', a."position", ''n'', a.customers, ''orders'', a.orders, ''amount'', a.monetary, ''silence'', round(a.median_recency::numeric)))
+		FROM part a', source) INTO counts;
+	RETURN counts;
+END $$; -- customer_profile counted, with the rights of the reader
+
 ---------------------------------------------------------------- the SQL of a source, each piece made in one pass
 
 CREATE FUNCTION crm_profile_internal.source_today(src crm_profile.source_definition) RETURNS text
@@ -759,6 +813,15 @@ CREATE FUNCTION crm_profile_internal.source_model_in_use(src crm_profile.source_
 COMMENT ON FUNCTION crm_profile_internal.source_model_in_use(crm_profile.source_definition, boolean) IS
 	'SQL of all models in model_in_use: each is a subquery that is run once, and only if the query needs it; models joined to the customers would go through every sort and hash table';
 
+CREATE FUNCTION crm_profile_internal.source_figure_models(src crm_profile.source_definition, alias text, OUT models text, OUT arguments text)
+	LANGUAGE sql STABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT format('(SELECT %s) %I', string_agg(format('%s AS %I', CASE a.name WHEN 'clv' THEN crm_profile_internal.source_clv(src) ELSE crm_profile_internal.source_model_in_use(src, a.name) END, a.name), ', ' ORDER BY a.place), alias),
+			string_agg(format('%I.%I', alias, a.name), ', ' ORDER BY a.place)
+		FROM unnest('{rfm,segments,active_days,clv,a_from,b_from,deciles,predicted_a_from,predicted_b_from,horizon_days}'::name[]) WITH ORDINALITY a(name, place);
+	END;
+COMMENT ON FUNCTION crm_profile_internal.source_figure_models IS 'SQL of a table of one row with the models that customer_figures() takes, and of these as its arguments';
+
 CREATE FUNCTION crm_profile_internal.source_contact(src crm_profile.source_definition, customer text, day text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('EXISTS (SELECT FROM %s i WHERE %s%s)', src.interactions, crm_profile_internal.same_key(src.key_type, format('i.%I', src.interaction_customer), customer), CASE
@@ -791,9 +854,9 @@ COMMENT ON FUNCTION crm_profile_internal.source_conditions IS 'where the scheme 
 
 CREATE FUNCTION crm_profile_internal.source_met(src crm_profile.source_definition, n integer, history text, key text, day text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	RETURN CASE WHEN src.condition_sql IS NULL THEN '' ELSE format(' LEFT JOIN %2$s c%1$s ON %3$s CROSS JOIN LATERAL (SELECT %4$s AS model) m%1$s CROSS JOIN LATERAL crm_profile_internal.customer_figures(%5$s::text, %6$s, m%1$s.model, %7$s, %8$s, %9$L, NULL) f%1$s%10$s',
-		n, src.customers, crm_profile_internal.same_key(src.key_type, format('c%s.%I', n, src.customer_key), key), crm_profile_internal.source_model_in_use(src, true), key, history, day, crm_profile_internal.source_period(src), src.tier_by,
-		crm_profile_internal.source_conditions(src, n)) END;
+	RETURN CASE WHEN src.condition_sql IS NULL THEN '' ELSE format(' LEFT JOIN %2$s c%1$s ON %3$s CROSS JOIN LATERAL %4$s CROSS JOIN LATERAL crm_profile_internal.customer_figures(%5$s::text, %6$s, %11$s, %7$s, %8$s, %9$L, NULL) f%1$s%10$s',
+		n, src.customers, crm_profile_internal.same_key(src.key_type, format('c%s.%I', n, src.customer_key), key), (crm_profile_internal.source_figure_models(src, concat('m', n))).models, key, history, day, crm_profile_internal.source_period(src), src.tier_by,
+		crm_profile_internal.source_conditions(src, n), (crm_profile_internal.source_figure_models(src, concat('m', n))).arguments) END;
 COMMENT ON FUNCTION crm_profile_internal.source_met(crm_profile.source_definition, integer, text, text, text) IS 'the same for a history of the customer with that key on a day, given as SQL';
 
 CREATE FUNCTION crm_profile_internal.source_met(src crm_profile.source_definition, n integer) RETURNS text
@@ -804,17 +867,17 @@ COMMENT ON FUNCTION crm_profile_internal.source_met(crm_profile.source_definitio
 CREATE FUNCTION crm_profile_internal.source_figure(src crm_profile.source_definition, figure text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN CASE WHEN src.condition_sql IS NOT NULL AND figure IN ('segment', 'segment_position')
-		THEN format('crm_profile_internal.%s(crm_profile.rfm_score(h.history, (m.model).rfm, d.day), (m.model).segments, f.lifecycle, met.met)%s AS %I', CASE figure WHEN 'segment' THEN 'segment_met' ELSE figure END, CASE figure WHEN 'segment' THEN '::varchar' END, figure)
+		THEN format('crm_profile_internal.%s(crm_profile.rfm_score(h.history, m.rfm, d.day), m.segments, f.lifecycle, met.met)%s AS %I', CASE figure WHEN 'segment' THEN 'segment_met' ELSE figure END, CASE figure WHEN 'segment' THEN '::varchar' END, figure)
 		ELSE format('f.%I', figure) END;
 COMMENT ON FUNCTION crm_profile_internal.source_figure IS 'SQL of a figure in source_profile_query()';
 
 CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source_definition, as_of text, columns text, histories text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN format('SELECT %s
-FROM %s c LEFT JOIN %s CROSS JOIN %s%s CROSS JOIN%s (SELECT %s AS model) m CROSS JOIN LATERAL (SELECT %s AS contact) l
-	CROSS JOIN LATERAL crm_profile_internal.customer_figures(c.%I::text, h.history, m.model, d.day, %s, %L, l.contact) f%s',
-		columns, src.customers, histories, crm_profile_internal.source_day(as_of), crm_profile_internal.source_own_model(src, format('c.%I', src.customer_key)), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_contacted(src, as_of),
-		src.customer_key, crm_profile_internal.source_period(src), src.tier_by, crm_profile_internal.source_conditions(src));
+FROM %s c LEFT JOIN %s CROSS JOIN %s%s CROSS JOIN%s %s CROSS JOIN LATERAL (SELECT %s AS contact) l
+	CROSS JOIN LATERAL crm_profile_internal.customer_figures(c.%I::text, h.history, %s, d.day, %s, %L, l.contact) f%s',
+		columns, src.customers, histories, crm_profile_internal.source_day(as_of), crm_profile_internal.source_own_model(src, format('c.%I', src.customer_key)), CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, (crm_profile_internal.source_figure_models(src, 'm')).models, crm_profile_internal.source_contacted(src, as_of),
+		src.customer_key, (crm_profile_internal.source_figure_models(src, 'm')).arguments, crm_profile_internal.source_period(src), src.tier_by, crm_profile_internal.source_conditions(src));
 COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text, text, text) IS
 	'a query of the figures f of all customers c on a day; histories: the table h with its join condition';
 
@@ -825,6 +888,62 @@ CREATE FUNCTION crm_profile_internal.source_profile_query(src crm_profile.source
 			FROM pg_attribute a WHERE a.attrelid = 'crm_profile.customer_profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped),
 		format('%I.customer_history h ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', format('c.%I', src.customer_key))));
 COMMENT ON FUNCTION crm_profile_internal.source_profile_query(crm_profile.source_definition, text) IS 'the query of customer_profile and profile_as_of(), the key with its own type';
+
+---------------------------------------------------------------- figures kept beside stored profiles
+
+CREATE FUNCTION crm_profile_internal.sees_all(customers regclass, customer_key name, source text) RETURNS boolean
+	LANGUAGE sql STABLE PARALLEL SAFE COST 1000 SET search_path = pg_catalog, pg_temp
+	-- what a view or a foreign table shows may be another thing for each reader; so may tables with a DBA's policies
+	RETURN EXISTS (SELECT FROM pg_class c WHERE c.oid = sees_all.customers AND c.relkind IN ('r', 'p')) AND NOT row_security_active(customers)
+		AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = customers AND a.attname = customer_key AND has_column_privilege(customers, a.attnum, 'SELECT'))
+		AND NOT EXISTS (SELECT FROM unnest('{customer_history,stored_profile,unknown_customer}'::text[]) t(name), LATERAL (SELECT to_regclass(format('%I.%I', sees_all.source, t.name)) AS id) r
+			WHERE has_table_privilege(r.id, 'SELECT') IS NOT TRUE OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = r.id AND p.polname <> 'customer_visible'));
+COMMENT ON FUNCTION crm_profile_internal.sees_all IS 'whether the current user may read the profiles and histories of all customers, so that totals over them tell nothing new';
+
+CREATE FUNCTION crm_profile_internal.source_kept(src crm_profile.source_definition, part text, what text, day text, live text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN CASE WHEN src.materialize THEN format('coalesce((SELECT %s FROM %I.kept_figures k WHERE k.part = %L%s), %s)', what, src.name, part, ' AND k.as_of = ' || day, live) ELSE live END;
+COMMENT ON FUNCTION crm_profile_internal.source_kept IS 'SQL of figures that the last refresh kept, or, where there are none of that day (NULL: any day) or the reader may not read them, of the same computed now';
+
+CREATE FUNCTION crm_profile_internal.source_kept_rows(src crm_profile.source_definition, part text, type regtype, day text, live text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN crm_profile_internal.source_kept(src, part, format('(SELECT array_agg(r) FROM jsonb_populate_recordset(NULL::%s, k.figures) r)', type), day, live); -- the same of an array of rows
+
+CREATE FUNCTION crm_profile_internal.kept_figures(source text, part text, day date) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	kept CONSTANT regclass := to_regclass(format('%I.kept_figures', source));
+	figures jsonb;
+BEGIN
+	IF has_table_privilege(kept, 'SELECT') THEN
+		EXECUTE format('SELECT k.figures FROM %s k WHERE k.part = $1 AND ($2 IS NULL OR k.as_of = $2)', kept) INTO figures USING part, day;
+	END IF;
+	RETURN figures;
+END $$; -- figures that the last refresh kept; NULL: none of that day (NULL: any day), or the reader may not read them
+
+CREATE FUNCTION crm_profile_internal.source_build_kept(src crm_profile.source_definition) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF NOT src.materialize THEN
+		PERFORM crm_profile_internal.source_drop_table(src, 'kept_figures');
+		RETURN;
+	ELSIF to_regclass(format('%I.kept_figures', src.name)) IS NULL THEN
+		EXECUTE format('CREATE TABLE %I.kept_figures (part text PRIMARY KEY, as_of date NOT NULL, for_readers boolean NOT NULL, figures jsonb NOT NULL)', src.name);
+		EXECUTE format('COMMENT ON TABLE %I.kept_figures IS ''totals over all customers as of the last refresh, which views of them read''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.kept_figures.part IS ''what the figures are of''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.kept_figures.as_of IS ''day of the figures''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.kept_figures.for_readers IS ''whether they count nobody but customers whom the customer table had''', src.name);
+		EXECUTE format('COMMENT ON COLUMN %I.kept_figures.figures IS ''the figures''', src.name);
+		EXECUTE format('ALTER TABLE %I.kept_figures ENABLE ROW LEVEL SECURITY', src.name);
+		PERFORM crm_profile_internal.source_share_rights(src, 'model_in_use', 'kept_figures');
+	ELSE
+		-- another definition has other figures
+		EXECUTE format('DELETE FROM %I.kept_figures', src.name);
+		EXECUTE format('DROP POLICY IF EXISTS all_visible ON %I.kept_figures', src.name);
+	END IF;
+	EXECUTE format('CREATE POLICY all_visible ON %1$I.kept_figures FOR SELECT USING (for_readers AND crm_profile_internal.sees_all(%2$L::regclass, %3$L, %1$L))', src.name, src.customers, src.customer_key);
+	EXECUTE format('COMMENT ON POLICY all_visible ON %I.kept_figures IS ''readers who may read all customers''', src.name);
+END $$; -- the table of figures kept beside stored profiles, empty; dropped where none are stored
 
 ---------------------------------------------------------------- writing models
 
@@ -1119,6 +1238,15 @@ BEGIN
 			crm_profile_internal.source_today(src), crm_profile_internal.source_period(src), measures, src.tier_by);
 END $$; -- the query of segment_summary_details; measures: SQL of the totals of the segments
 
+CREATE FUNCTION crm_profile_internal.calendar_figures(src crm_profile.source_definition, today text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN format('(SELECT crm_profile_internal.calendar_cells(h.history, %s) FROM %I.customer_history h)', today, src.name); -- SQL of what purchase_calendar shows of all customers
+
+CREATE FUNCTION crm_profile_internal.revenue_figures(src crm_profile.source_definition, today text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN format('(SELECT crm_profile_internal.revenue_measures(h.history, %s, %s, %L) FROM %I.customer_history h%s)', crm_profile_internal.source_clv(src), today, src.tier_by = 'profit', src.name, crm_profile_internal.source_own_model(src, 'h.customer'));
+COMMENT ON FUNCTION crm_profile_internal.revenue_figures IS 'SQL of what revenue_forecast sums over all customers';
+
 CREATE FUNCTION crm_profile_internal.source_build_views(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -1130,23 +1258,28 @@ BEGIN
 	PERFORM crm_profile_internal.source_build_prospect_model(src);
 	PERFORM crm_profile_internal.source_build_effects(src);
 	PERFORM crm_profile_internal.source_build_profile(src);
+	IF src.materialize THEN
+		PERFORM crm_profile_internal.source_build_kept(src);
+	END IF;
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary_details', 'the segments in the order of the scheme, and a row for customers without a score, with all figures', 'crm_profile_internal.segment_summary_details_row',
-		crm_profile_internal.source_summary_query(src, format('ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
+		crm_profile_internal.source_summary_query(src, crm_profile_internal.source_kept(src, 'profiles', '(jsonb_populate_record(NULL::crm_profile_internal.profile_counts, k.figures)).measures', NULL, format('ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
 	crm_profile_internal.median(p.recency), crm_profile_internal.median(p.frequency), crm_profile_internal.median(p.monetary), crm_profile_internal.decimal_sum(p.clv_365d),
-	crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d), crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase), max(p.horizon_days))::crm_profile_internal.segment_measures FROM %I.customer_profile p GROUP BY p.segment)', src.name)));
+	crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d), crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase), max(p.horizon_days))::crm_profile_internal.segment_measures FROM %I.customer_profile p GROUP BY p.segment)', src.name))));
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, for a terminal of 80 columns; segment_summary_details says more', 'crm_profile_internal.segment_summary_row',
 		format('SELECT s.segment, s.customers, s.monetary, crm_profile_internal.segment_in_words(s.customers, s.monetary, s.customer_share, s.monetary_share, s.median_recency, s.median_frequency, s.strategy) AS in_words FROM %I.segment_summary_details s', src.name));
 	PERFORM crm_profile_internal.source_view(src, 'rfm_grid', 'a heat map: every pair of recency and frequency score', 'crm_profile_internal.rfm_grid_row',
-		format('SELECT g.* FROM crm_profile_internal.rfm_grid(%s, ARRAY(SELECT ROW(p.r_score, p.f_score, count(*), sum(p.monetary), avg(p.m_score))::crm_profile_internal.rfm_grid_row
-	FROM %I.customer_profile p WHERE p.r_score IS NOT NULL GROUP BY p.r_score, p.f_score)) g', src.bins, src.name));
+		format('SELECT g.* FROM crm_profile_internal.rfm_grid(%s, %s) g', src.bins,
+			crm_profile_internal.source_kept(src, 'profiles', 'crm_profile_internal.grid_of_cells((jsonb_populate_record(NULL::crm_profile_internal.profile_counts, k.figures)).cells)', NULL,
+				format('ARRAY(SELECT ROW(p.r_score, p.f_score, count(*), sum(p.monetary), avg(p.m_score))::crm_profile_internal.rfm_grid_row
+	FROM %I.customer_profile p WHERE p.r_score IS NOT NULL GROUP BY p.r_score, p.f_score)', src.name))));
 	PERFORM crm_profile_internal.source_view(src, 'purchase_calendar', 'when people buy: month by weekday', 'crm_profile_internal.purchase_calendar_row',
-		format('SELECT c.* FROM crm_profile_internal.purchase_calendar((SELECT crm_profile_internal.calendar_cells(h.history, %3$s) FROM %1$I.customer_history h), %2$s, %3$s) c',
-			src.name, crm_profile_internal.source_model_in_use(src, 'unassigned'), today));
+		format('SELECT c.* FROM crm_profile_internal.purchase_calendar(%s, %s, %s) c',
+			crm_profile_internal.source_kept_rows(src, 'calendar', 'crm_profile_internal.purchase_calendar_row', today, crm_profile_internal.calendar_figures(src, today)), crm_profile_internal.source_model_in_use(src, 'unassigned'), today));
 	PERFORM crm_profile_internal.source_view(src, 'revenue_forecast', 'what the next 90 days should bring, from the customers there are and from new ones, beside the same days a year before',
 		'crm_profile_internal.revenue_forecast_row', format('SELECT f.* FROM crm_profile_internal.revenue_forecast(%1$s, %2$s, %3$s,
-	(SELECT crm_profile_internal.revenue_measures(h.history, %5$s, %1$s, %6$L) FROM %4$I.customer_history h%8$s), %7$s, %6$L) f',
-			today, crm_profile_internal.source_model_in_use(src, 'oldest_order'), crm_profile_internal.source_model_in_use(src, 'holdout'), src.name, crm_profile_internal.source_clv(src),
-			src.tier_by = 'profit', crm_profile_internal.source_model_in_use(src, 'unassigned'), crm_profile_internal.source_own_model(src, 'h.customer')));
+	%4$s, %5$s, %6$L) f',
+			today, crm_profile_internal.source_model_in_use(src, 'oldest_order'), crm_profile_internal.source_model_in_use(src, 'holdout'),
+			crm_profile_internal.source_kept_rows(src, 'revenue', 'crm_profile_internal.revenue_measures', today, crm_profile_internal.revenue_figures(src, today)), crm_profile_internal.source_model_in_use(src, 'unassigned'), src.tier_by = 'profit'));
 	PERFORM crm_profile_internal.source_build_attributes(src);
 	PERFORM crm_profile_internal.source_build_findings(src);
 	-- known at the last refresh, not by a join with the customer table: that takes as long as all the rest
@@ -1161,7 +1294,9 @@ BEGIN
 		crm_profile_internal.source_met(src, 1, 'h.history', 'h.customer', 'from_date'), crm_profile_internal.source_met(src, 2, 'h.history', 'h.customer', 'to_date'), crm_profile_internal.source_met(src, 1), crm_profile_internal.source_met(src, 2));
 	EXECUTE format('COMMENT ON FUNCTION %I.segment_migration(date, date, boolean) IS ''how many customers went from which segment to which between two days, by the thresholds in use now or, with refit, by those of each day; share: of the customers of from_segment''', src.name);
 	PERFORM crm_profile_internal.source_view(src, 'segment_migration', 'how customers moved between segments over the last 90 days', 'crm_profile_internal.segment_migration_row',
-		format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today));
+		CASE WHEN src.materialize THEN format('SELECT m.* FROM %1$I.kept_figures k CROSS JOIN LATERAL jsonb_populate_recordset(NULL::crm_profile_internal.segment_migration_row, k.figures) m WHERE k.part = ''moves'' AND k.as_of = %2$s
+	UNION ALL SELECT m.* FROM %1$I.segment_migration(%2$s - 90, %2$s) m WHERE NOT EXISTS (SELECT FROM %1$I.kept_figures k WHERE k.part = ''moves'' AND k.as_of = %2$s)', src.name, today)
+		ELSE format('SELECT m.* FROM %I.segment_migration(%s - 90, %2$s) m', src.name, today) END);
 	PERFORM crm_profile_internal.source_view(src, 'model_holdout', 'the last refresh''s holdout test: forecast purchase days from what was known on an earlier day, and those that came',
 		'crm_profile_internal.model_holdout_row', format('SELECT h.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_holdout(l.m) h', crm_profile_internal.source_model_in_use(src)));
 	PERFORM crm_profile_internal.source_view(src, 'forecast_tracking', 'purchase days and their value by month, expected by the model and actual, before and after the cut-off of the holdout test',
@@ -1170,6 +1305,9 @@ BEGIN
 		'crm_profile_internal.model_card_details_row', format('SELECT c.* FROM (SELECT %s AS m) l CROSS JOIN LATERAL crm_profile_internal.model_card_details(l.m, %s) c', crm_profile_internal.source_model_in_use(src), today));
 	PERFORM crm_profile_internal.source_view(src, 'model_card', 'the models in use, for a terminal of 80 columns; model_card_details says more', 'crm_profile_internal.model_card_row',
 		format('SELECT c.* FROM %I.model_card_details d CROSS JOIN LATERAL crm_profile_internal.model_card(d.section, d.item, d.value, d.standard_error, d.note) c', src.name));
+	IF NOT src.materialize THEN
+		PERFORM crm_profile_internal.source_build_kept(src);
+	END IF;
 	PERFORM crm_profile_internal.source_build_evaluation(src);
 	PERFORM crm_profile_internal.source_build_persona(src);
 	PERFORM crm_profile_internal.source_build_match(src);

@@ -170,6 +170,7 @@ DECLARE
 	resettable CONSTANT text[] := ARRAY(SELECT a.name FROM crm_profile_internal.source_arguments() a WHERE a.preset LIKE 'NULL::%');
 	wrong text;
 	learnt boolean;
+	today date;
 BEGIN
 	SELECT r INTO wrong FROM unnest(reset) r WHERE r <> ALL (resettable);
 	IF wrong IS NOT NULL THEN
@@ -236,7 +237,9 @@ BEGIN
 		PERFORM crm_profile_internal.source_keep_match(src, clock_timestamp(), NULL, NULL);
 	END IF;
 	IF src.materialize THEN
-		PERFORM crm_profile_internal.refresh_profiles(src, coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date), false, NULL);
+		today := coalesce(src.as_of, (CURRENT_TIMESTAMP AT TIME ZONE src.time_zone)::date);
+		PERFORM crm_profile_internal.refresh_profiles(src, today, false, NULL);
+		PERFORM crm_profile_internal.refresh_kept(src, today, true, false);
 	END IF;
 	RAISE NOTICE 'the change takes full effect with the next refresh' USING HINT = format('SELECT * FROM crm_profile.refresh(%L)', src.name);
 END $$; -- runs as the owner of the source: alter_source(), arguments as jsonb

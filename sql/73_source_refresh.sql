@@ -635,6 +635,10 @@ DECLARE
 	match_seconds double precision;
 	fit_seconds double precision;
 	profile_seconds double precision;
+	profiles_changed bigint;
+	looked_at text;
+	began timestamptz;
+	kept_seconds double precision;
 	was crm_profile.source_model;
 	started CONSTANT timestamptz := clock_timestamp();
 	today CONSTANT date := coalesce(src.as_of, (started AT TIME ZONE src.time_zone)::date);
@@ -679,8 +683,11 @@ BEGIN
 	PERFORM crm_profile_internal.refresh_findings(src, today, started, without_customer, histories.kept, due.fit);
 	fit_seconds := extract(epoch FROM clock_timestamp() - started) - histories.seconds;
 	IF src.materialize THEN
-		profile_seconds := crm_profile_internal.refresh_profiles(src, today, "verbose",
-			CASE WHEN models.refit_seconds IS NULL THEN crm_profile_internal.profiles_to_look_at(src, was, crm_profile_internal.source_last_model(src), changes.keys, changes.customer_keys) END);
+		looked_at := CASE WHEN models.refit_seconds IS NULL THEN crm_profile_internal.profiles_to_look_at(src, was, crm_profile_internal.source_last_model(src), changes.keys, changes.customer_keys) END;
+		SELECT p.seconds, p.changed INTO profile_seconds, profiles_changed FROM crm_profile_internal.refresh_profiles(src, today, "verbose", looked_at) p;
+		began := clock_timestamp();
+		PERFORM crm_profile_internal.refresh_kept(src, today, due.fit OR histories.written + histories.removed + coalesce(flips, 0) + profiles_changed > 0, looked_at IS NOT NULL);
+		kept_seconds := extract(epoch FROM clock_timestamp() - began);
 	END IF;
 	IF due.fit THEN
 		SELECT m.* INTO matched FROM crm_profile_internal.refresh_matches(src, started, "verbose") m;
@@ -700,7 +707,7 @@ BEGIN
 	src.refresh_seconds := round(extract(epoch FROM clock_timestamp() - started), 3);
 	SELECT jsonb_object_agg(p.phase, round(p.seconds::numeric, 3)) INTO src.refresh_phases
 		FROM (VALUES ('collect', histories.seconds), ('fit', fit_seconds), ('refit', models.refit_seconds), ('clv', models.clv_seconds), ('holdout', models.holdout_seconds),
-			('profiles', profile_seconds), ('match', match_seconds)) p(phase, seconds) WHERE p.seconds IS NOT NULL;
+			('profiles', profile_seconds), ('kept', kept_seconds), ('match', match_seconds)) p(phase, seconds) WHERE p.seconds IS NOT NULL;
 	PERFORM crm_profile_internal.source_write(src);
 	PERFORM crm_profile_internal.mend_tracking(src, changes.problem);
 	FOR finding IN SELECT f FROM crm_profile_internal.model_findings(crm_profile_internal.source_last_model(src), today) f LOOP

@@ -37,7 +37,43 @@ BEGIN
 			stored, src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'o.customer'), src.customer_key) END);
 END $$; -- SQL of the keys of all customers whose row in customer_profile may have changed with a refresh: those whose orders or own rows changed, and those between an old and a new threshold; NULL: it may be any
 
-CREATE FUNCTION crm_profile_internal.refresh_profiles(src crm_profile.source_definition, today date, verbose boolean, keys text) RETURNS double precision
+CREATE FUNCTION crm_profile_internal.refresh_kept(src crm_profile.source_definition, today date, changed boolean, partly boolean) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET extra_float_digits = 1 AS $$
+DECLARE
+	present boolean;
+	all_known boolean;
+	part record;
+	kept jsonb;
+BEGIN
+	EXECUTE format('SELECT EXISTS (SELECT FROM %I.kept_figures k WHERE k.as_of = $1)', src.name) INTO present USING today;
+	IF present AND NOT changed THEN
+		RETURN;
+	END IF;
+	EXECUTE format('DELETE FROM %I.kept_figures', src.name);
+	-- to count all anew would take longer than the refresh of a few: until the next of all, the views do it
+	IF partly THEN
+		RETURN;
+	END IF;
+	-- of other customers only the owner learns
+	EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I.unknown_customer)', src.name) INTO all_known;
+	FOR part IN VALUES ('profiles', true, format('SELECT to_jsonb(p) FROM crm_profile_internal.count_profiles(%L) p', src.name)),
+			('calendar', all_known, 'SELECT to_jsonb(' || crm_profile_internal.calendar_figures(src, quote_literal(today) || '::date') || ')'),
+			('revenue', all_known, 'SELECT to_jsonb(' || crm_profile_internal.revenue_figures(src, quote_literal(today) || '::date') || ')'),
+			('cohorts', all_known OR NOT src.count_unknown, format('SELECT jsonb_agg(c) FROM crm_profile_internal.cohort_cells(%L, %L) c', src.name, today)),
+			-- conditions of the scheme may read what nobody watches
+			('moves', all_known OR NOT src.count_unknown, CASE WHEN src.condition_sql IS NULL THEN format('SELECT jsonb_agg(m) FROM %I.segment_migration(%L::date - 90, %2$L) m', src.name, today) END) LOOP
+		IF part.column3 IS NOT NULL THEN
+			EXECUTE part.column3 INTO kept;
+			EXECUTE format('INSERT INTO %I.kept_figures SELECT $1, $2, $3, $4 WHERE $4 IS NOT NULL', src.name) USING part.column1, today, part.column2, kept;
+		END IF;
+	END LOOP;
+EXCEPTION WHEN OTHERS THEN
+	-- views then fail as they would without it, and the refresh does not
+	RAISE DEBUG 'source "%": figures are not kept: %', src.name, SQLERRM;
+	EXECUTE format('DELETE FROM %I.kept_figures', src.name);
+END $$; -- part of a refresh, where profiles are materialized: keeps what views count over all customers; changed: whether it is another than at the last refresh; partly: only some customers were looked at
+
+CREATE FUNCTION crm_profile_internal.refresh_profiles(src crm_profile.source_definition, today date, verbose boolean, keys text, OUT seconds double precision, OUT changed bigint)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
 DECLARE
 	began timestamptz := clock_timestamp();
@@ -50,7 +86,6 @@ DECLARE
 	compared text;
 	written bigint;
 	wanted record;
-	seconds double precision;
 BEGIN
 	SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), string_agg(quote_ident(attname) || ' = n.' || quote_ident(attname), ', ' ORDER BY attnum),
 			-- a key in another spelling is another row, though it is the same customer
@@ -59,11 +94,14 @@ BEGIN
 	-- as with histories, the indexes come at the end of the first time
 	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
 		written := crm_profile_internal.store_rows(format('SELECT p.* FROM %I.profile_as_of(%L) p', src.name, today), target);
+		changed := written;
 		EXECUTE format('CREATE UNIQUE INDEX stored_profile_key ON %s (customer)', target);
 		-- counts and amounts by segment need no table: it is large, with its room for new versions of rows; readers'
 		-- policies ask for the customer
 		EXECUTE format('CREATE INDEX stored_profile_segment ON %s (segment) INCLUDE (customer, monetary)', target);
-		EXECUTE format('CREATE INDEX stored_profile_value_tier ON %s (value_tier) INCLUDE (customer, monetary)', target);
+		-- half of the customers can be in one tier: without other columns equal tiers share their entries, which are
+		-- counted in half the time
+		EXECUTE format('CREATE INDEX stored_profile_value_tier ON %s (value_tier)', target);
 		-- the highest, or the lowest, are a question of every day, though it is another figure each day; people want
 		-- NULLS LAST, tools write DESC alone, and no index has both orders
 		EXECUTE format('CREATE INDEX stored_profile_clv_365d ON %s (clv_365d)', target);
@@ -74,12 +112,14 @@ BEGIN
 		END IF;
 		EXECUTE format('DELETE FROM %s p WHERE %s AND NOT EXISTS (SELECT FROM %s c WHERE %s)', target, among, src.customers,
 			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'p.customer'));
+		GET DIAGNOSTICS changed = ROW_COUNT;
 		-- OFFSET: figures are computed once, not for each use
 		EXECUTE format('MERGE INTO %1$s was USING (SELECT p.* FROM %2$I.profile_as_of($1) p WHERE %3$s OFFSET 0) n ON %4$s
 			WHEN MATCHED AND ROW(%5$s) IS DISTINCT FROM ROW(%6$s) THEN UPDATE SET %7$s
 			WHEN NOT MATCHED THEN INSERT (%8$s) VALUES (n.%9$s)', target, src.name, among, crm_profile_internal.same_key(src.key_type, 'was.customer', 'n.customer'),
 			replace(compared, '?', 'n'), replace(compared, '?', 'was'), assigned, columns, replace(columns, ', ', ', n.')) USING today;
 		GET DIAGNOSTICS written = ROW_COUNT;
+		changed := changed + written;
 		PERFORM set_config('enable_seqscan', seqscan, true);
 	END IF;
 	-- what thresholds are looked for in
@@ -99,5 +139,4 @@ BEGIN
 		PERFORM crm_profile_internal.refresh_progress(src.name, compared::bigint, 'profiles compared', seconds);
 		RAISE INFO 'source "%": % profiles written', src.name, written;
 	END IF;
-	RETURN seconds;
-END $$; -- third part of a refresh, where profiles are materialized: writes those that differ; keys: SQL of the customers it may be, NULL: all; returns seconds
+END $$; -- third part of a refresh, where profiles are materialized: writes those that differ; keys: SQL of the customers it may be, NULL: all; changed: profiles written or deleted

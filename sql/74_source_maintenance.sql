@@ -35,6 +35,10 @@ BEGIN
 		EXECUTE format('DELETE FROM %s h WHERE %s', held.relation, replace(one_of, '?', 'h.' || held.name)) USING given;
 	END LOOP;
 	EXECUTE format('DELETE FROM %I.finding_key WHERE key = ANY ($1)', src.name) USING given;
+	-- totals that counted the customers
+	IF to_regclass(format('%I.kept_figures', src.name)) IS NOT NULL THEN
+		EXECUTE format('DELETE FROM %I.kept_figures', src.name);
+	END IF;
 	-- it holds values of single customers
 	IF src.track_changes <> 'none' THEN
 		EXECUTE format('DELETE FROM %I.population', src.name);

@@ -88,11 +88,11 @@ CREATE FUNCTION crm_profile_internal.source_labelled(src crm_profile.source_defi
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN format('(%s) q %s WHERE q.customer IS NOT NULL', src.customer_query, CASE
 		WHEN src.materialize OR src.conditions IS NOT NULL THEN format('JOIN %I.customer_profile f ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'f.customer', 'q.customer'))
-		ELSE format('LEFT JOIN %I.customer_history h ON %s CROSS JOIN %s%s CROSS JOIN%s (SELECT %s AS model) m
-	CROSS JOIN LATERAL crm_profile_internal.customer_figures(q.customer::text, h.history, m.model, d.day, %s, %L, NULL) f', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'q.customer'),
+		ELSE format('LEFT JOIN %I.customer_history h ON %s CROSS JOIN %s%s CROSS JOIN%s %s
+	CROSS JOIN LATERAL crm_profile_internal.customer_figures(q.customer::text, h.history, %s, d.day, %s, %L, NULL) f', src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'q.customer'),
 			-- not source_day(): beside it the planner takes no parallel plan
 			format(CASE WHEN src.as_of IS NULL THEN 'unnest(ARRAY[%s]) d(day)' ELSE '(SELECT %s AS day) d' END, crm_profile_internal.source_today(src)), crm_profile_internal.source_own_model(src, 'q.customer'), CASE WHEN src.by_attributes THEN ' LATERAL' END,
-			crm_profile_internal.source_model_in_use(src, true), crm_profile_internal.source_period(src), src.tier_by) END);
+			(crm_profile_internal.source_figure_models(src, 'm')).models, (crm_profile_internal.source_figure_models(src, 'm')).arguments, crm_profile_internal.source_period(src), src.tier_by) END);
 COMMENT ON FUNCTION crm_profile_internal.source_labelled IS 'FROM and WHERE of a query over customers: attributes under the alias q, figures under f';
 
 CREATE FUNCTION crm_profile_internal.source_given_attributes(src crm_profile.source_definition, alias text, OUT names text[], OUT attributes text, OUT whole text[])
@@ -274,11 +274,12 @@ COMMENT ON FUNCTION crm_profile_internal.card_example IS 'the values of one cust
 
 CREATE FUNCTION crm_profile_internal.source_people(source text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	-- no cast to regclass: PostgreSQL 18 knows the argument when it plans, and computes what a condition compares with
 	RETURN CASE WHEN to_regclass(format('%I.customer_attributes', source)) IS NULL THEN format('(SELECT p.* FROM %I.customer_profile p)', source)
 		ELSE format('(SELECT p.*%s FROM %I.customer_profile p LEFT JOIN %2$I.customer_attributes a ON %s)',
-			(SELECT string_agg(format(', a.%I', a.attname), '' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = format('%I.customer_attributes', source)::regclass AND a.attnum > 1 AND NOT a.attisdropped
+			(SELECT string_agg(format(', a.%I', a.attname), '' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.customer_attributes', source)) AND a.attnum > 1 AND NOT a.attisdropped
 				AND NOT EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = 'crm_profile.customer_profile_row'::regclass AND p.attname = a.attname)),
-			source, crm_profile_internal.same_key((SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = format('%I.customer_profile', source)::regclass AND k.attname = 'customer'), 'a.customer', 'p.customer')) END;
+			source, crm_profile_internal.same_key((SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = to_regclass(format('%I.customer_profile', source)) AND k.attname = 'customer'), 'a.customer', 'p.customer')) END;
 COMMENT ON FUNCTION crm_profile_internal.source_people IS 'FROM item: every customer with figures and attributes, from the views of a source; where names are the same, the figure';
 
 CREATE FUNCTION crm_profile_internal.finite_double(value text, whole boolean) RETURNS text
@@ -352,7 +353,8 @@ BEGIN
 		EXECUTE format('SELECT jsonb_agg(part) FROM (SELECT coalesce(p.segment, ''(unscored)'')::text AS segment, min(p.segment_position) AS "position", count(*) AS n, sum(p.frequency) AS orders, sum(p.monetary) AS amount,
 			round(crm_profile_internal.median(p.recency)::numeric) AS silence, crm_profile_internal.key_sample(p.customer::text, 100) AS sample FROM %s p GROUP BY p.segment) part', people) INTO parts;
 	END IF;
-	SELECT jsonb_agg(e) INTO examples FROM crm_profile_internal.segment_examples(people, key_type, parts, ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, n) ORDER BY n)) e;
+	-- without samples nobody asks for examples
+	SELECT jsonb_agg(e) INTO examples FROM crm_profile_internal.segment_examples(people, key_type, jsonb_path_query_array(parts, '$[*] ? (exists (@.sample))'), ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, n) ORDER BY n)) e;
 	RETURN QUERY
 		WITH part AS (SELECT p.*, sum(p.n) OVER () AS all_n, sum(p.orders) OVER () AS all_orders, sum(p.amount) OVER () AS all_amount
 			FROM jsonb_to_recordset(parts) p(segment text, "position" integer, n bigint, orders numeric, amount numeric, silence numeric))
@@ -364,7 +366,7 @@ BEGIN
 		FROM part h LEFT JOIN crm_profile_internal.segment_phrases(segments, counts, columns, cards.language) p ON p.segment = h.segment
 			LEFT JOIN jsonb_to_recordset(examples) e(segment text, example text, example_values jsonb) ON e.segment = h.segment
 		ORDER BY h."position" NULLS LAST, h.segment;
-END $$; -- cards of the segments of a FROM item of customers; parts: customers, orders, amount, median recency and a sample of each (NULL: they are counted); counts: their attributes (NULL: none)
+END $$; -- cards of the segments of a FROM item of customers; parts: customers, orders, amount and median recency of each (NULL: they are counted, and examples given); counts: their attributes (NULL: none)
 
 CREATE FUNCTION crm_profile_internal.source_cards(src crm_profile.source_definition, language text, parts jsonb DEFAULT NULL, OUT segment text, OUT customers bigint, OUT card text, OUT example text, OUT example_card text) RETURNS SETOF record
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$

@@ -226,8 +226,10 @@ COMMENT ON COLUMN crm_profile_internal.found.samples IS 'up to five customers, t
 
 CREATE FUNCTION crm_profile_internal.sample_keys_transfn(state crm_profile_internal.key_sample[], customer text, revenue numeric) RETURNS crm_profile_internal.key_sample[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	-- each customer once, by the largest of the amounts
 	RETURN CASE WHEN cardinality(state) = 5 AND (-coalesce(abs(revenue), -1), customer COLLATE "C") > (-coalesce(abs(state[5].revenue), -1), state[5].customer COLLATE "C") THEN state
-		ELSE ARRAY(SELECT s FROM unnest(state || ROW(customer, trim_scale(revenue))::crm_profile_internal.key_sample) s ORDER BY abs(s.revenue) DESC NULLS LAST, s.customer COLLATE "C" LIMIT 5) END;
+		ELSE ARRAY(SELECT k.s FROM (SELECT DISTINCT ON (s.customer COLLATE "C") s FROM unnest(state || ROW(customer, trim_scale(revenue))::crm_profile_internal.key_sample) s ORDER BY s.customer COLLATE "C", abs(s.revenue) DESC NULLS LAST) k
+			ORDER BY abs((k.s).revenue) DESC NULLS LAST, (k.s).customer COLLATE "C" LIMIT 5) END;
 COMMENT ON FUNCTION crm_profile_internal.sample_keys_transfn IS 'aggregate transition function';
 CREATE AGGREGATE crm_profile_internal.sample_keys(customer text, revenue numeric) (
 	SFUNC = crm_profile_internal.sample_keys_transfn, STYPE = crm_profile_internal.key_sample[], INITCOND = '{}',

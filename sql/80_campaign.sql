@@ -497,7 +497,7 @@ CREATE TYPE crm_profile_internal.campaign_gains_row AS ( -- a row of the view ca
 	cumulative_customers double precision, -- share of the treated in this and all higher deciles
 	cumulative_responses double precision, -- share of their responses: the gains curve
 	cumulative_incremental double precision, -- responses in these deciles that there would not have been without the campaign
-	result varchar -- of these deciles together, in words
+	result varchar -- of these deciles together, in words; says so where all scores are alike
 );
 
 CREATE FUNCTION crm_profile_internal.campaign_gains(measures crm_profile_internal.campaign_measures[]) RETURNS SETOF crm_profile_internal.campaign_gains_row
@@ -512,10 +512,10 @@ CREATE FUNCTION crm_profile_internal.campaign_gains(measures crm_profile_interna
 			SELECT n.campaign, 1 + div(10 * n.higher, n.everybody)::integer AS decile, min(n.first_contact) AS first_contact, sum(n.score) AS score, crm_profile_internal.add_lifts(array_agg(n.lift)) AS lift FROM n GROUP BY 1, 2),
 		m AS (
 			SELECT d.campaign, d.decile, d.lift, (d.score / ((d.lift).treated + (d.lift).control))::double precision AS mean_score, crm_profile_internal.add_lifts(array_agg(d.lift) OVER (PARTITION BY d.campaign ORDER BY d.decile)) AS so_far,
-				crm_profile_internal.add_lifts(array_agg(d.lift) OVER (PARTITION BY d.campaign)) AS whole, min(d.first_contact) OVER (PARTITION BY d.campaign) AS began FROM d)
+				crm_profile_internal.add_lifts(array_agg(d.lift) OVER (PARTITION BY d.campaign)) AS whole, min(d.first_contact) OVER (PARTITION BY d.campaign) AS began, count(*) OVER (PARTITION BY d.campaign) AS groups FROM d)
 		SELECT m.campaign, m.decile, (m.lift).treated + (m.lift).control, m.mean_score, (m.lift).treated, (m.lift).control, crm_profile.response_rate(m.lift), crm_profile.response_rate(m.lift, false), crm_profile.absolute_lift(m.lift), i.lower, i.upper,
 			crm_profile.response_rate(m.lift) / NULLIF(crm_profile.response_rate(m.whole), 0), (m.so_far).treated / NULLIF((m.whole).treated, 0)::double precision, (m.so_far).treated_responses / NULLIF((m.whole).treated_responses, 0)::double precision,
-			crm_profile.incremental_responses(m.so_far), crm_profile.lift_verdict(m.so_far)
+			crm_profile.incremental_responses(m.so_far), crm_profile.lift_verdict(m.so_far) || CASE WHEN m.groups = 1 THEN '; all scores are alike, so there are no tenths' ELSE '' END
 		FROM m, crm_profile.lift_interval(m.lift) i ORDER BY m.began, m.campaign COLLATE "C", m.decile;
 	END; -- rows of the view campaign_gains, from totals by campaign and decile
 
@@ -523,23 +523,18 @@ CREATE FUNCTION crm_profile_internal.score_class(score double precision) RETURNS
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN score IS NOT NULL THEN floor(64 * ln(greatest(score, 1e-12) / greatest(1 - score, 1e-12)))::integer END; -- class of a score: 64 times its log-odds, so that a million customers need no sort
 
-CREATE FUNCTION crm_profile_internal.campaign_totals(responses regclass, by_score boolean DEFAULT false, with_values boolean DEFAULT true) RETURNS SETOF crm_profile_internal.campaign_measures
+CREATE FUNCTION crm_profile_internal.campaign_totals(responses regclass, by_score boolean DEFAULT false) RETURNS SETOF crm_profile_internal.campaign_measures
 	-- histories are stored in the order of their keys, which the planner cannot know, since no statistics of keys are
 	-- kept: merging takes half the time of hashing
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 50 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_hashjoin = off AS $$
 BEGIN
 	-- each figure of a contact is computed once, however often it is used, and none that is not
-	IF NOT by_score AND NOT with_values THEN
-		RETURN QUERY EXECUTE format('SELECT r.campaign::text, r.segment::text, NULL::integer, NULL::date, NULL::date, NULL::bigint, NULL::numeric, NULL::bigint, NULL::bigint, NULL::numeric, NULL::numeric, '
-			'crm_profile.campaign_lift(r.treated, r.responded) FROM (SELECT campaign, segment, treated, responded FROM %s OFFSET 0) r WHERE r.responded IS NOT NULL GROUP BY r.campaign, r.segment', responses);
-		RETURN;
-	END IF;
 	RETURN QUERY EXECUTE format('SELECT r.campaign::text, %2$s, min(r.contacted_on), max(r.contacted_on), count(*) - count(r.responded), sum(r.cost) FILTER (WHERE r.treated AND r.responded IS NOT NULL), '
 			'%3$s, crm_profile.campaign_lift(CASE WHEN r.responded IS NOT NULL THEN r.treated END, r.responded%4$s) FROM (SELECT %6$s FROM %1$s OFFSET 0) r GROUP BY r.campaign, %5$s',
 		responses, CASE WHEN by_score THEN 'NULL::text, crm_profile_internal.score_class(r.score)' ELSE 'r.segment::text, NULL::integer' END,
 		CASE WHEN by_score THEN 'NULL::bigint, NULL::bigint, NULL::numeric, crm_profile_internal.decimal_sum(CASE WHEN r.responded IS NOT NULL THEN r.score END)' ELSE 'count(r.customer) FILTER (WHERE r.coded_orders > 0), sum(r.coded_orders), sum(r.coded_value), NULL::numeric' END,
 		CASE WHEN NOT by_score THEN ', r.value, r.past_value' END, CASE WHEN by_score THEN 'crm_profile_internal.score_class(r.score)' ELSE 'r.segment' END, 'campaign, customer, contacted_on, treated, responded, cost, coded_orders, coded_value, ' || CASE WHEN by_score THEN 'score' ELSE 'segment, value, past_value' END);
-END $$; -- the totals of all campaigns by segment, or by class of the score, from the view campaign_response of a source; without values: the responses alone, by segment
+END $$; -- the totals of all campaigns by segment, or by class of the score, from the view campaign_response of a source
 
 CREATE FUNCTION crm_profile_internal.source_build_campaigns(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -94,7 +94,9 @@ CREATE TYPE crm_profile_internal.segment_effect AS ( -- what a contact brings in
 	segment text, -- the segment; NULL: any other
 	contacts bigint, -- customers of past campaigns that it is known from, both groups
 	effect double precision, -- responses per contact that there would not be without it
-	basis text -- campaigns with control group; response alone; as given
+	basis text, -- campaigns with control group; response alone; as given
+	value double precision, -- what a response is worth; NULL: not known, as without response_value
+	change double precision -- what a contact changes in the value of responses that come anyway
 );
 
 CREATE FUNCTION crm_profile_internal.segment_effects(measures crm_profile_internal.campaign_measures[]) RETURNS SETOF crm_profile_internal.segment_effect
@@ -102,8 +104,7 @@ CREATE FUNCTION crm_profile_internal.segment_effects(measures crm_profile_intern
 	BEGIN ATOMIC
 		-- only campaigns with a control group show an effect; without any, all that is known is the response
 		WITH known AS (
-			SELECT m.segment, (m.lift).treated AS nt, (m.lift).treated_responses AS xt, (m.lift).control AS nc, (m.lift).control_responses AS xc, bool_or((m.lift).control > 0) OVER () AS compared,
-				sum((m.lift).control) OVER (PARTITION BY m.campaign) > 0 AS has_control
+			SELECT m.segment, (m.lift).treated AS nt, (m.lift).treated_responses AS xt, (m.lift).control AS nc, (m.lift).control_responses AS xc, bool_or((m.lift).control > 0) OVER () AS compared
 			FROM unnest(measures) m WHERE (m.lift).treated IS NOT NULL),
 		one AS (
 			-- a success and a failure are added to each group, so that no variance is 0 (Agresti and Caffo 2000)
@@ -118,30 +119,60 @@ CREATE FUNCTION crm_profile_internal.segment_effects(measures crm_profile_intern
 				-- what segments differ by beyond chance (DerSimonian and Laird 1986)
 				greatest(0, (sum((g.effect - s.mean) ^ 2 / g.variance) - (count(*) - 1)) / NULLIF(sum(1 / g.variance) - sum(1 / g.variance ^ 2) / sum(1 / g.variance), 0)) AS between
 			FROM segment g, (SELECT sum(t.effect / t.variance) / sum(1 / t.variance) AS mean FROM segment t) s GROUP BY s.mean)
-		SELECT g.segment, g.n, CASE WHEN coalesce(e.between, 0) = 0 THEN e.mean ELSE (g.effect / g.variance + e.mean / e.between) / (1 / g.variance + 1 / e.between) END, CASE WHEN e.compared THEN 'campaigns with control group' ELSE 'response alone' END
+		SELECT g.segment, g.n, CASE WHEN coalesce(e.between, 0) = 0 THEN e.mean ELSE (g.effect / g.variance + e.mean / e.between) / (1 / g.variance + 1 / e.between) END, CASE WHEN e.compared THEN 'campaigns with control group' ELSE 'response alone' END, NULL::double precision, 0::double precision
 		FROM segment g, everybody e
-		UNION ALL SELECT NULL, e.n, e.mean, CASE WHEN e.compared THEN 'campaigns with control group' ELSE 'response alone' END FROM everybody e;
+		UNION ALL SELECT NULL, e.n, e.mean, CASE WHEN e.compared THEN 'campaigns with control group' ELSE 'response alone' END, NULL, 0 FROM everybody e;
 	END; -- what a contact brought by segment, each drawn to the mean of all as far as chance explains the difference
+
+CREATE FUNCTION crm_profile_internal.segment_values(measures crm_profile_internal.campaign_measures[], effects crm_profile_internal.segment_effect[]) RETURNS SETOF crm_profile_internal.segment_effect
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 12
+	BEGIN ATOMIC
+		WITH known AS (
+			SELECT m.segment, (m.lift).treated AS nt, (m.lift).treated_responses::numeric AS xt, (m.lift).control_responses::numeric AS xc, (m.lift).treated_value AS vt, (m.lift).control_value AS vc, (m.lift).treated_value_squares + (m.lift).control_value_squares AS squares
+			FROM unnest(measures) m WHERE (m.lift).treated_value IS NOT NULL),
+		-- responses of both groups, which are worth much the same
+		segment AS (
+			SELECT k.segment, sum(k.xt + k.xc) AS n, sum(k.vt + k.vc) AS value, sum(k.vt + k.vc) / NULLIF(sum(k.xt + k.xc), 0) AS mean, sum(k.squares) AS squares, sum(k.xt) / NULLIF(sum(k.nt), 0) AS rate FROM known k GROUP BY k.segment),
+		everybody AS (
+			SELECT e.*, greatest(0, e.spread - (e.segments - 1) * e.variance) / NULLIF(e.n - e.n_squares / e.n, 0) AS between
+			FROM (SELECT t.n, t.mean, t.rate, sum(g.n * (g.mean - t.mean) ^ 2) AS spread, count(*) AS segments, sum(g.n ^ 2) AS n_squares, greatest(0, sum(g.squares - g.value * g.mean)) / NULLIF(t.n - count(*), 0) AS variance
+				FROM segment g, (SELECT sum(a.n) AS n, sum(a.value) / NULLIF(sum(a.n), 0) AS mean, (SELECT sum(k.xt) / NULLIF(sum(k.nt), 0) FROM known k) AS rate FROM segment a) t WHERE g.n > 0 GROUP BY t.n, t.mean, t.rate) e),
+		-- where the treated respond with less, or more, than the control group, those who would have come anyway do so,
+		-- too; what chance explains is left out (James and Stein)
+		change AS (
+			SELECT c.difference * greatest(0, 1 - e.variance / c.n / NULLIF(c.difference ^ 2, 0)) AS change
+			FROM everybody e, (SELECT sum(d.n) AS n, sum(d.n * d.difference) / sum(d.n) AS difference FROM (SELECT k.xt * k.xc / (k.xt + k.xc) AS n, k.vt / k.xt - k.vc / k.xc AS difference FROM known k WHERE k.xt > 0 AND k.xc > 0) d) c)
+		SELECT f.segment, f.contacts, f.effect, concat(f.basis, CASE WHEN e.n > 0 THEN ', responses as valued' END), coalesce(v.value, e.mean)::double precision,
+			coalesce(greatest(0, coalesce(g.rate, e.rate)::double precision - f.effect) * (SELECT c.change FROM change c)::double precision, 0)
+		FROM unnest(effects) f LEFT JOIN everybody e ON true LEFT JOIN segment g ON g.segment = f.segment
+			LEFT JOIN LATERAL (SELECT (g.value * e.between + e.variance * e.mean) / NULLIF(g.n * e.between + e.variance, 0) AS value) v ON true;
+	END; -- the same effects with what a response was worth, each segment drawn to the mean of all as far as chance explains the difference, and what a contact changes in it
 
 CREATE FUNCTION crm_profile_internal.plan_effects(src crm_profile.source_definition, lift double precision) RETURNS crm_profile_internal.segment_effect[]
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
+	measures crm_profile_internal.campaign_measures[];
 	effects crm_profile_internal.segment_effect[];
 BEGIN
-	IF lift IS NOT NULL THEN
-		IF NOT lift BETWEEN -1 AND 1 THEN
-			RAISE invalid_parameter_value USING MESSAGE = format('lift must be from -1 to 1, not %s', lift);
-		END IF;
-		RETURN ARRAY[ROW(NULL, NULL, lift, 'as given')::crm_profile_internal.segment_effect];
+	IF NOT lift BETWEEN -1 AND 1 THEN
+		RAISE invalid_parameter_value USING MESSAGE = format('lift must be from -1 to 1, not %s', lift);
 	END IF;
-	IF src.campaigns IS NOT NULL THEN
-		effects := ARRAY(SELECT e FROM crm_profile_internal.segment_effects(ARRAY(SELECT m FROM crm_profile_internal.campaign_totals(format('%I.campaign_response', src.name)::regclass, with_values => false) m)) e);
+	IF src.campaigns IS NOT NULL AND (lift IS NULL OR src.response_value IS NOT NULL) THEN
+		-- as in campaign_totals(), but no more than a plan needs
+		EXECUTE format('SELECT ARRAY(SELECT ROW(r.campaign::text, r.segment::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, crm_profile.campaign_lift(r.treated, r.responded%1$s))::crm_profile_internal.campaign_measures
+			FROM (SELECT campaign, segment, treated, responded%2$s FROM %3$I.campaign_response OFFSET 0) r WHERE r.responded IS NOT NULL GROUP BY r.campaign, r.segment)',
+			CASE WHEN src.response_value IS NOT NULL THEN ', r.value' END, CASE WHEN src.response_value IS NOT NULL THEN ', value' END, src.name) INTO measures;
+	END IF;
+	IF lift IS NULL THEN
+		effects := ARRAY(SELECT e FROM crm_profile_internal.segment_effects(measures) e);
+	ELSE
+		effects := ARRAY[ROW(NULL, NULL, lift, 'as given', NULL, 0)::crm_profile_internal.segment_effect];
 	END IF;
 	IF coalesce(cardinality(effects), 0) = 0 THEN
 		RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no past campaign to learn from', src.name),
 			HINT = 'Map one with campaigns => ''…'', or give lift => the responses per contact that you expect.';
 	END IF;
-	RETURN effects;
+	RETURN CASE WHEN src.response_value IS NULL OR measures IS NULL THEN effects ELSE ARRAY(SELECT v FROM crm_profile_internal.segment_values(measures, effects) v) END;
 END $$; -- what a contact brings by segment: as given, or by past campaigns; an error if neither is there
 
 CREATE FUNCTION crm_profile_internal.check_plan(budget numeric, cost_per_contact numeric, margin numeric) RETURNS void
@@ -158,20 +189,25 @@ END $$; -- checks the arguments of campaign_plan() and plan_contacts()
 
 CREATE FUNCTION crm_profile_internal.planned_contacts(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-	RETURN format(E'SELECT p.customer, p.segment, p.effect, p.order_value, p.effect OPERATOR(pg_catalog.*) p.order_value OPERATOR(pg_catalog.*) $3::pg_catalog.float8 OPERATOR(pg_catalog.-) $2::pg_catalog.float8 AS gain
-			FROM (SELECT customer_profile.customer::pg_catalog.text AS customer, coalesce(customer_profile.segment, ''(unscored)'')::pg_catalog.text AS segment, coalesce(e.effects[pg_catalog.array_position(e.segments, coalesce(customer_profile.segment, ''(unscored)'')::pg_catalog.text)], e.rest) AS effect,
-					-- nobody''s order is expected to be a loss
-					greatest(coalesce(crm_profile.expected_value(h.history, m.clv, d.day), customer_profile.average_order_value::pg_catalog.float8, m.mean_value, 0), 0) AS order_value
+	-- OFFSET 0: each figure is computed once
+	RETURN (SELECT format(E'SELECT p.*, (p.effect OPERATOR(pg_catalog.*) p.order_value OPERATOR(pg_catalog.+) p.value_change) OPERATOR(pg_catalog.*) $3::pg_catalog.float8 OPERATOR(pg_catalog.-) $2::pg_catalog.float8 AS gain
+			FROM (SELECT customer_profile.customer::pg_catalog.text AS customer, coalesce(customer_profile.segment, ''(unscored)'')::pg_catalog.text AS segment, %8$s AS effect, %9$s AS order_value, %10$s AS value_change
 				FROM (SELECT customer_profile.customer, customer_profile.segment, customer_profile.average_order_value FROM %1$s WHERE (%2$s\n) IS TRUE%7$s) customer_profile
 					LEFT JOIN %3$I.customer_history h ON %4$s CROSS JOIN %5$s CROSS JOIN (SELECT %6$s AS clv, (SELECT k.mean_value FROM crm_profile.clv_model_card(%6$s) k) AS mean_value) m
 					-- looked up, not joined: a merge would sort all customers by segment
-					CROSS JOIN (SELECT pg_catalog.array_agg(u.segment) AS segments, pg_catalog.array_agg(u.effect) AS effects, pg_catalog.max(u.effect) FILTER (WHERE u.segment IS NULL) AS rest FROM pg_catalog.unnest($4) u) e) p',
-		crm_profile_internal.source_best_from(src), src.best, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'customer_profile.customer'),
-		crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_model_in_use(src, 'clv'), crm_profile_internal.source_own_key(src, 'customer_profile.customer'));
+					CROSS JOIN (SELECT pg_catalog.array_agg(u.segment) AS segments, pg_catalog.array_agg(u.effect) AS effects, pg_catalog.max(u.effect) FILTER (WHERE u.segment IS NULL) AS rest, pg_catalog.array_agg(u.value) AS "values", pg_catalog.max(u.value) FILTER (WHERE u.segment IS NULL) AS rest_value,
+						pg_catalog.array_agg(u.change) AS changes, pg_catalog.max(u.change) FILTER (WHERE u.segment IS NULL) AS rest_change FROM pg_catalog.unnest($4) u) e OFFSET 0) p',
+			crm_profile_internal.source_best_from(src), src.best, src.name, crm_profile_internal.same_key(src.key_type, 'h.customer', 'customer_profile.customer'),
+			crm_profile_internal.source_day(crm_profile_internal.source_today(src)), crm_profile_internal.source_model_in_use(src, 'clv'), crm_profile_internal.source_own_key(src, 'customer_profile.customer'),
+			format('coalesce(e.effects[%s], e.rest)', k.place), CASE WHEN src.response_value IS NOT NULL THEN format('coalesce(e."values"[%s], e.rest_value, %s)', k.place, k.predicted) ELSE k.predicted END,
+			CASE WHEN src.response_value IS NOT NULL THEN format('coalesce(e.changes[%s], e.rest_change)', k.place) ELSE '0::pg_catalog.float8' END)
+		FROM (VALUES ('pg_catalog.array_position(e.segments, coalesce(customer_profile.segment, ''(unscored)'')::pg_catalog.text)',
+			-- nobody's order is expected to be a loss
+			'greatest(coalesce(crm_profile.expected_value(h.history, m.clv, d.day), customer_profile.average_order_value::pg_catalog.float8, m.mean_value, 0), 0)')) k(place, predicted));
 COMMENT ON FUNCTION crm_profile_internal.planned_contacts IS 'SQL of the customers whom a plan may choose, with what a contact gains; $1: budget, $2: cost_per_contact, $3: margin, $4: effects';
 
 CREATE FUNCTION crm_profile_internal.plan_contacts_as_owner(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
-	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
+	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean, OUT value_change double precision) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off SET enable_hashjoin = off AS $$
 DECLARE
 	effects crm_profile_internal.segment_effect[];
@@ -180,16 +216,16 @@ BEGIN
 	effects := crm_profile_internal.plan_effects(src, lift);
 	src := crm_profile_internal.source_condition(src, condition);
 	PERFORM set_config('search_path', crm_profile_internal.source_path(src.search_path), true);
-	RETURN QUERY EXECUTE format('WITH c AS (%s) SELECT c.customer, c.segment, c.effect, c.order_value, c.gain, c.gain > 0, c.gain > 0 AND ($1 IS NULL OR row_number() OVER (ORDER BY c.gain DESC, c.customer COLLATE "C") <= floor($1 / $2)) FROM c ORDER BY c.gain DESC, c.customer COLLATE "C"',
+	RETURN QUERY EXECUTE format('WITH c AS (%s) SELECT c.customer, c.segment, c.effect, c.order_value, c.gain, c.gain > 0, c.gain > 0 AND ($1 IS NULL OR row_number() OVER (ORDER BY c.gain DESC, c.customer COLLATE "C") <= floor($1 / $2)), c.value_change FROM c ORDER BY c.gain DESC, c.customer COLLATE "C"',
 		crm_profile_internal.planned_contacts(src)) USING NULLIF(budget, 'Infinity'), cost_per_contact, margin, effects;
 END $$; -- runs as the owner of the source: plan_contacts()
 CREATE FUNCTION crm_profile.plan_contacts(source text, budget numeric, cost_per_contact numeric, margin numeric DEFAULT 1, condition text DEFAULT NULL, lift double precision DEFAULT NULL,
-	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean) RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000; -- the customers in the order of what a contact gains: effect (responses that it brings, by past campaigns or lift) × order_value × margin - cost_per_contact; worth: it gains anything; chosen: worth it and within the budget (NULL: no limit)
+	OUT customer text, OUT segment text, OUT effect double precision, OUT order_value double precision, OUT gain double precision, OUT worth boolean, OUT chosen boolean, OUT value_change double precision) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 100000; -- the customers in the order of what a contact gains: (effect × order_value + value_change) × margin - cost_per_contact: responses that it brings, by past campaigns or lift, what one is worth, and what changes in those that come anyway; worth: it gains anything; chosen: worth it and within the budget (NULL: no limit)
 
 CREATE FUNCTION crm_profile_internal.campaign_plan_as_owner(src crm_profile.source_definition, budget numeric, cost_per_contact numeric, margin numeric, condition text, lift double precision,
 	OUT segment text, OUT customers bigint, OUT effect double precision, OUT mean_order_value double precision, OUT worth bigint, OUT not_worth bigint, OUT contacts bigint, OUT spend numeric, OUT expected_responses double precision,
-	OUT expected_gain numeric, OUT basis text) RETURNS SETOF record
+	OUT expected_gain numeric, OUT basis text, OUT value_change double precision) RETURNS SETOF record
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off SET enable_hashjoin = off AS $$
 DECLARE
 	effects crm_profile_internal.segment_effect[];
@@ -200,15 +236,15 @@ BEGIN
 	PERFORM set_config('search_path', crm_profile_internal.source_path(src.search_path), true);
 	-- only those whom the budget buys are put in order
 	RETURN QUERY EXECUTE format('WITH c AS MATERIALIZED (%s),
-			g AS (SELECT c.segment, count(*) AS customers, min(c.effect) AS effect, crm_profile_internal.decimal_sum(c.order_value) AS value, count(*) FILTER (WHERE c.gain > 0) AS worth FROM c GROUP BY c.segment),
+			g AS (SELECT c.segment, count(*) AS customers, min(c.effect) AS effect, min(c.value_change) AS value_change, crm_profile_internal.decimal_sum(c.order_value) AS value, count(*) FILTER (WHERE c.gain > 0) AS worth FROM c GROUP BY c.segment),
 			b AS (SELECT c.segment, count(*) AS contacts, crm_profile_internal.decimal_sum(c.gain) AS gain FROM (SELECT c.segment, c.gain FROM c WHERE c.gain > 0%s) c GROUP BY c.segment)
 		SELECT g.segment, g.customers, g.effect, (g.value / g.customers)::float8, g.worth, g.customers - g.worth, coalesce(b.contacts, 0), coalesce(b.contacts, 0) * $2, coalesce(b.contacts, 0) * g.effect, round(coalesce(b.gain, 0), 2),
-			CASE WHEN e.segment IS NULL AND e.basis <> ''as given'' THEN concat(e.basis, '', of all segments together'') ELSE e.basis END
+			CASE WHEN e.segment IS NULL AND e.basis !~ ''^as given'' THEN concat(e.basis, '', of all segments together'') ELSE e.basis END, g.value_change
 		FROM g LEFT JOIN b ON b.segment = g.segment LEFT JOIN LATERAL (SELECT u.segment, u.basis FROM unnest($4) u WHERE u.segment = g.segment OR u.segment IS NULL ORDER BY u.segment LIMIT 1) e ON true
 			LEFT JOIN crm_profile.segments($5) s ON s.segment = g.segment ORDER BY s.position, g.segment COLLATE "C"',
 		crm_profile_internal.planned_contacts(src), CASE WHEN budget < 'Infinity' THEN ' ORDER BY c.gain DESC, c.customer COLLATE "C" LIMIT least(floor($1 / $2), 9e18)::bigint' END) USING budget, cost_per_contact, margin, effects, crm_profile.compile_scheme(src.scheme);
 END $$; -- runs as the owner of the source: campaign_plan()
 CREATE FUNCTION crm_profile.campaign_plan(source text, budget numeric, cost_per_contact numeric, margin numeric DEFAULT 1, condition text DEFAULT NULL, lift double precision DEFAULT NULL,
 	OUT segment text, OUT customers bigint, OUT effect double precision, OUT mean_order_value double precision, OUT worth bigint, OUT not_worth bigint, OUT contacts bigint, OUT spend numeric, OUT expected_responses double precision,
-	OUT expected_gain numeric, OUT basis text) RETURNS SETOF record
+	OUT expected_gain numeric, OUT basis text, OUT value_change double precision) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'run_as_owner' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 12; -- what to spend on which segment: plan_contacts by segment, with how many customers a contact is worth, how many not, how many contacts the budget buys where they gain most, and what these should bring

@@ -37,13 +37,27 @@ CREATE FUNCTION crm_profile_internal.source_key_of(src crm_profile.source_defini
 		|| crm_profile_internal.key_collation(src.customers::regclass, src.customer_key);
 COMMENT ON FUNCTION crm_profile_internal.source_key_of IS 'SQL of a customer''s key, as in the customer table; NULL for what no number, or no UUID, can be where the key is one';
 
+CREATE FUNCTION crm_profile_internal.any_of_transfn(state anyelement, value anyelement) RETURNS anyelement
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1; -- support function of any_of()
+CREATE AGGREGATE crm_profile_internal.any_of(value anyelement) (
+	SFUNC = crm_profile_internal.any_of_transfn, STYPE = anyelement, PARALLEL = SAFE); -- one of the values, not NULL if any is not: any_value() of PostgreSQL 16
+
 CREATE FUNCTION crm_profile_internal.source_order_customers(src crm_profile.source_definition, orders oid, orders_sql text, path text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	basket CONSTANT text := coalesce(src.order_key, quote_ident(crm_profile_internal.source_one_of('order_key', (SELECT array_agg(a.attname::text) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+		WHERE i.indrelid = orders AND i.indisprimary AND i.indnkeyatts = 1), 'primary key of one column, which others could name', orders_sql, crm_profile_internal.source_columns(orders))));
+	customer CONSTANT text := crm_profile_internal.source_key_of(src, src.order_customer, orders_sql, path);
+	day CONSTANT text := crm_profile_internal.source_day_of('ordered_at', src.ordered_at, orders, orders_sql, src.time_zone, path);
+	rows CONSTANT text := format(' FROM %s%s', orders_sql, ' WHERE ' || src.order_filter);
 BEGIN
-	RETURN format('(SELECT %s(%s) AS basket, %s AS customer, %s AS ordered_on FROM %s%s)', CASE WHEN src.order_key IS NOT NULL THEN format('DISTINCT ON (%s) ', src.order_key) ELSE '' END,
-		coalesce(src.order_key, quote_ident(crm_profile_internal.source_one_of('order_key', (SELECT array_agg(a.attname::text) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-			WHERE i.indrelid = orders AND i.indisprimary AND i.indnkeyatts = 1), 'primary key of one column, which others could name', orders_sql, crm_profile_internal.source_columns(orders)))),
-		crm_profile_internal.source_key_of(src, src.order_customer, orders_sql, path), crm_profile_internal.source_day_of('ordered_at', src.ordered_at, orders, orders_sql, src.time_zone, path), orders_sql, ' WHERE ' || src.order_filter);
+	-- no key comes twice
+	IF EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+			WHERE i.indrelid = orders AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indnkeyatts = 1 AND i.indpred IS NULL AND quote_ident(a.attname) = basket) THEN
+		RETURN format('(SELECT (%s) AS basket, %s AS customer, %s AS ordered_on%s)', basket, customer, day, rows);
+	END IF;
+	-- those of one order should agree; to hash them takes a part of the time of DISTINCT ON, which sorts
+	RETURN format('(SELECT o.basket, crm_profile_internal.any_of(o.customer) AS customer, crm_profile_internal.any_of(o.ordered_on) AS ordered_on FROM (SELECT (%s) AS basket, %s AS customer, %s AS ordered_on%s) o GROUP BY o.basket)', basket, customer, day, rows);
 END $$; -- SQL of the orders by their key (basket), each with customer and day
 
 CREATE FUNCTION crm_profile_internal.source_resolve_lines(src crm_profile.source_definition, orders oid, orders_sql text, path text) RETURNS crm_profile.source_definition
@@ -150,13 +164,6 @@ END $$; -- finds problems in the order lines of a source
 
 ---------------------------------------------------------------- who buys what
 
-CREATE TYPE crm_profile_internal.category_cell AS ( -- customers who bought a category, counted
-	segment text, -- their segment; NULL: not scored
-	value_tier text, -- their tier
-	category text, -- the category; NULL: all who bought anything
-	customers bigint -- number of customers
-);
-
 CREATE TYPE crm_profile_internal.product_affinity_row AS ( -- a row of the view product_affinity
 	dimension varchar, -- segment or value_tier
 	customer_group varchar, -- the segment or tier; (unscored): no order in the period
@@ -185,43 +192,18 @@ CREATE TYPE crm_profile_internal.category_buyers_row AS ( -- a row of the view c
 	as_of date -- the as-of date
 );
 
-CREATE FUNCTION crm_profile_internal.product_affinity(cells crm_profile_internal.category_cell[], as_of date) RETURNS SETOF crm_profile_internal.product_affinity_row
-	LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
-	BEGIN ATOMIC
-		WITH cell AS (
-			SELECT d.dimension, d.customer_group, c.category, sum(c.customers)::bigint AS n
-			FROM unnest(cells) c, LATERAL (VALUES ('segment', coalesce(c.segment, '(unscored)')), ('value_tier', coalesce(c.value_tier, '(unscored)'))) d(dimension, customer_group)
-			GROUP BY d.dimension, d.customer_group, c.category),
-		total AS (
-			SELECT c.category, sum(c.customers)::bigint AS n, (sum(sum(c.customers)) FILTER (WHERE c.category IS NULL) OVER ())::bigint AS everybody FROM unnest(cells) c GROUP BY c.category),
-		pair AS (
-			SELECT g.dimension, g.customer_group, t.category, coalesce(c.n, 0) AS n, g.n AS group_n, t.n AS category_n, t.everybody,
-				least(1, 2 * least(crm_profile_internal.excess_p_value(coalesce(c.n, 0), g.n, t.n, t.everybody),
-					crm_profile_internal.excess_p_value(g.n - coalesce(c.n, 0), g.n, t.everybody - t.n, t.everybody))) AS p
-			FROM cell g JOIN total t ON t.category IS NOT NULL LEFT JOIN cell c ON c.dimension = g.dimension AND c.customer_group = g.customer_group AND c.category = t.category
-			WHERE g.category IS NULL),
-		ranked AS (
-			SELECT p.*, row_number() OVER (PARTITION BY p.dimension ORDER BY p.p, p.customer_group COLLATE "C", p.category COLLATE "C") AS rank, count(*) OVER (PARTITION BY p.dimension) AS pairs FROM pair p),
-		adjusted AS (
-			SELECT r.*, least(1, min(r.p * r.pairs / r.rank) OVER (PARTITION BY r.dimension ORDER BY r.rank DESC)) AS q, r.n / r.group_n::double precision / (r.category_n / r.everybody::double precision) AS lift FROM ranked r)
-		SELECT a.dimension, a.customer_group, a.category, a.n, a.group_n, a.n / a.group_n::double precision, a.category_n / a.everybody::double precision, 100 * a.lift, a.lift, a.p, a.q,
-			CASE WHEN a.q >= 0.05 THEN 'cannot tell' WHEN a.lift > 1 THEN 'more than others' ELSE 'less than others' END, as_of
-		FROM adjusted a ORDER BY a.dimension, a.customer_group COLLATE "C", a.n DESC, a.category COLLATE "C";
-	END; -- rows of the view product_affinity, from numbers of customers
-
-CREATE FUNCTION crm_profile_internal.category_buyers(affinity crm_profile_internal.product_affinity_row[]) RETURNS SETOF crm_profile_internal.category_buyers_row
-	LANGUAGE sql STABLE PARALLEL SAFE ROWS 20
-	BEGIN ATOMIC
-		-- one pass and no join: the planner cannot know how many categories there are
-		SELECT row_number() OVER (ORDER BY m.customers DESC, m.category COLLATE "C"), m.category, m.customers, m.share, m.segment, m.segment_lift, m.value_tier, m.tier_lift, m.as_of
-		FROM (SELECT a.category, sum(a.customers) FILTER (WHERE a.dimension = 'segment')::bigint AS customers, max(a.share_of_all) AS share, max(a.as_of) AS as_of,
-				(array_agg(a.customer_group ORDER BY a.lift DESC, a.customer_group COLLATE "C") FILTER (WHERE a.dimension = 'segment' AND a.verdict = 'more than others'))[1] AS segment,
-				max(a.lift) FILTER (WHERE a.dimension = 'segment' AND a.verdict = 'more than others') AS segment_lift,
-				(array_agg(a.customer_group ORDER BY a.lift DESC, a.customer_group COLLATE "C") FILTER (WHERE a.dimension = 'value_tier' AND a.verdict = 'more than others'))[1] AS value_tier,
-				max(a.lift) FILTER (WHERE a.dimension = 'value_tier' AND a.verdict = 'more than others') AS tier_lift
-			FROM unnest(affinity) a GROUP BY a.category) m
-		ORDER BY 1;
-	END; -- rows of the view category_buyers, from those of product_affinity
+CREATE FUNCTION crm_profile_internal.category_buyers_transfn(state internal, customer "any", category text, segment text, value_tier text, as_of date) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5; -- support function of product_affinity_rows() and category_buyers_rows()
+CREATE FUNCTION crm_profile_internal.product_affinity_finalfn(state internal) RETURNS crm_profile_internal.product_affinity_row[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- support function of product_affinity_rows()
+CREATE AGGREGATE crm_profile_internal.product_affinity_rows(customer "any", category text, segment text, value_tier text, as_of date) (
+	SFUNC = crm_profile_internal.category_buyers_transfn, STYPE = internal, SSPACE = 8388608,
+	FINALFUNC = crm_profile_internal.product_affinity_finalfn, FINALFUNC_MODIFY = READ_WRITE, PARALLEL = SAFE); -- rows of the view product_affinity, from what customers bought and from the groups that they are in; in a row either is NULL
+CREATE FUNCTION crm_profile_internal.category_buyers_finalfn(state internal) RETURNS crm_profile_internal.category_buyers_row[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- support function of category_buyers_rows()
+CREATE AGGREGATE crm_profile_internal.category_buyers_rows(customer "any", category text, segment text, value_tier text, as_of date) (
+	SFUNC = crm_profile_internal.category_buyers_transfn, STYPE = internal, SSPACE = 8388608,
+	FINALFUNC = crm_profile_internal.category_buyers_finalfn, FINALFUNC_MODIFY = READ_WRITE, PARALLEL = SAFE); -- rows of the view category_buyers, from the same
 
 CREATE FUNCTION crm_profile_internal.source_line_view(src crm_profile.source_definition) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -231,6 +213,16 @@ CREATE FUNCTION crm_profile_internal.source_line_view(src crm_profile.source_def
 			ELSE format('c.relowner = r.oid FROM pg_class c, pg_roles r WHERE c.oid = %L::regclass AND r.rolname = current_user', format('%I.source_definition', src.name)) END,
 		crm_profile_internal.is_known(src, 'l.customer'));
 COMMENT ON FUNCTION crm_profile_internal.source_line_view IS 'SQL after CREATE of the view order_line: the lines of customers whom the reader may see, and those without a customer';
+
+CREATE FUNCTION crm_profile_internal.source_buyers_query(src crm_profile.source_definition, view text, profiles text, as_of text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	-- lines and customers one after the other: the aggregate brings them together. The lines of all customers, unlike
+	-- order_line: those of customers whom the reader may not see find nobody, and to leave them out costs more
+	RETURN format('SELECT a.* FROM unnest((SELECT crm_profile_internal.%s_rows(b.customer, b.category, b.segment, b.value_tier, d.day) FROM %s CROSS JOIN (
+	SELECT l.customer, l.ordered_on, coalesce(NULLIF(l.category, ''''), ''(no category)'') AS category, NULL::text AS segment, NULL::text AS value_tier FROM (%s) l WHERE l.customer IS NOT NULL AND l.product <> ''''
+	UNION ALL SELECT p.customer::%s, NULL::date, NULL::text, coalesce(p.segment, ''(unscored)''), coalesce(p.value_tier, ''(unscored)'') FROM %I.%s p) b WHERE b.category IS NULL OR b.ordered_on <= d.day)) a',
+		view, crm_profile_internal.source_day(as_of), src.line_query, src.key_type, src.name, profiles);
+COMMENT ON FUNCTION crm_profile_internal.source_buyers_query IS 'the query of product_affinity or category_buyers; profiles: customer_profile, or what returns it for another day';
 
 CREATE FUNCTION crm_profile_internal.source_build_lines(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -261,18 +253,13 @@ BEGIN
 	FOR described IN VALUES ('basket', 'what lines of one order share'), ('customer', 'key of the customer; NULL: not known'), ('ordered_on', 'day of the order; NULL: not known'), ('product', 'the product'), ('category', 'its category, or the product where the source names no category') LOOP
 		EXECUTE format('COMMENT ON COLUMN %I.order_line.%I IS %L', src.name, described.column1, described.column2);
 	END LOOP;
-	-- OFFSET 0: the segment is computed for each customer, not for all that they have bought
-	EXECUTE format('CREATE OR REPLACE FUNCTION %1$I.product_affinity(as_of date) RETURNS SETOF crm_profile_internal.product_affinity_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
-		WITH bought AS MATERIALIZED (SELECT DISTINCT l.customer, coalesce(l.category, ''(no category)'') AS category FROM %1$I.order_line l WHERE l.ordered_on <= product_affinity.as_of AND l.product <> '''')
-		SELECT a.* FROM crm_profile_internal.product_affinity(ARRAY(SELECT ROW(p.segment, p.value_tier, b.category, count(*))::crm_profile_internal.category_cell
-			FROM (SELECT b.customer, b.category FROM bought b UNION ALL SELECT DISTINCT b.customer, NULL::text AS category FROM bought b) b JOIN (SELECT p.customer, p.segment, p.value_tier FROM %1$I.profile_as_of(product_affinity.as_of) p OFFSET 0) p ON %2$s
-			GROUP BY p.segment, p.value_tier, b.category), product_affinity.as_of) a; END',
-		src.name, crm_profile_internal.same_key(src.key_type, 'p.customer', 'b.customer'));
+	EXECUTE format('CREATE OR REPLACE FUNCTION %I.product_affinity(as_of date) RETURNS SETOF crm_profile_internal.product_affinity_row LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC %s; END',
+		src.name, crm_profile_internal.source_buyers_query(src, 'product_affinity', 'profile_as_of(product_affinity.as_of)', 'product_affinity.as_of'));
 	EXECUTE format('COMMENT ON FUNCTION %I.product_affinity(date) IS ''the view product_affinity as it would have been at the end of that day, by the thresholds in use now''', src.name);
 	PERFORM crm_profile_internal.source_view(src, 'product_affinity', 'which segments and tiers buy which categories, and how much more or less than all customers', 'crm_profile_internal.product_affinity_row',
-		format('SELECT a.* FROM %I.product_affinity(%s) a', src.name, crm_profile_internal.source_today(src)));
+		crm_profile_internal.source_buyers_query(src, 'product_affinity', 'customer_profile', crm_profile_internal.source_today(src)));
 	PERFORM crm_profile_internal.source_view(src, 'category_buyers', 'the categories by the number of their customers, and which segment and tier buys each of them most', 'crm_profile_internal.category_buyers_row',
-		format('SELECT b.* FROM crm_profile_internal.category_buyers(ARRAY(SELECT ROW(a.*)::crm_profile_internal.product_affinity_row FROM %I.product_affinity a)) b', src.name));
+		crm_profile_internal.source_buyers_query(src, 'category_buyers', 'customer_profile', crm_profile_internal.source_today(src)));
 END $$; -- creates or replaces the views of order lines of a source, or drops them if it names none
 
 ---------------------------------------------------------------- what goes with what, and what comes next

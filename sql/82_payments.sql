@@ -74,13 +74,14 @@ BEGIN
 	RETURN src;
 END $$; -- checks and completes the arguments about payments with the caller's rights, and makes the query of them
 
-CREATE FUNCTION crm_profile_internal.source_payments(src crm_profile.source_definition) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_payments(src crm_profile.source_definition, raw boolean DEFAULT false) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	-- a credit note is nothing that a customer pays
-	RETURN (SELECT format('(SELECT %s AS customer, q.due_on, q.paid_on, q.amount FROM (%s) q%s WHERE q.customer IS NOT NULL AND q.due_on IS NOT NULL AND q.is_credit IS NOT TRUE)', CASE WHEN m.merged THEN 'coalesce(i.person, q.customer)' ELSE 'q.customer' END,
-			src.payment_query, CASE WHEN m.merged THEN format(' LEFT JOIN %I.customer_identity i ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'i.customer', 'q.customer')) END)
+	RETURN (SELECT format('(SELECT %s AS customer, q.due_on, q.paid_on, q.amount%s FROM (%s) q%s%s)', CASE WHEN m.merged THEN 'coalesce(i.person, q.customer)' ELSE 'q.customer' END,
+			CASE WHEN raw THEN ', q.is_credit' END, src.payment_query, CASE WHEN m.merged THEN format(' LEFT JOIN %I.customer_identity i ON %s', src.name, crm_profile_internal.same_key(src.key_type, 'i.customer', 'q.customer')) END,
+			CASE WHEN NOT raw THEN ' WHERE q.customer IS NOT NULL AND q.due_on IS NOT NULL AND q.is_credit IS NOT TRUE' END)
 		FROM (SELECT crm_profile_internal.source_correction(src, 'merge_customers') IS NOT NULL AS merged) m);
-COMMENT ON FUNCTION crm_profile_internal.source_payments IS 'SQL of the payments of a source that count: customer, due_on, paid_on (NULL: open) and amount';
+COMMENT ON FUNCTION crm_profile_internal.source_payments IS 'SQL of the payments of a source that count: customer, due_on, paid_on (NULL: open) and amount; raw: all, with is_credit, for whom it is cheaper to ask later';
 
 ---------------------------------------------------------------- payment_behaviour
 
@@ -178,17 +179,19 @@ CREATE AGGREGATE crm_profile_internal.payment_alarm(due_on date, paid_on date, a
 
 CREATE FUNCTION crm_profile_internal.source_due_payments(src crm_profile.source_definition, days text, as_of text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	-- all payments are looked at only of those who owe something on one of the days, and for no longer than anybody
-	-- ever took: no median is above that; an equality: the planner expects few
+	-- all payments are looked at only of those who owe something on one of the days, and for no longer than they ever
+	-- took, since no median is above that; payments of up to 60 days are not looked up for it, there are too many.
+	-- Whether it is a credit note is asked last; an equality: the planner expects few
 	RETURN format($sql$
 		UNION ALL SELECT c.%1$I, 'payment_overdue'::varchar AS action, concat(CASE WHEN (e.alarm).payments = 1 THEN 'a payment' ELSE (e.alarm).payments || ' payments' END, ' of ' || trim_scale((e.alarm).amount), CASE WHEN (e.alarm).payments = 1 THEN ' was' ELSE ' were' END,
 				' due on ', crm_profile_internal.iso_day((e.alarm).due_on), ': open for ', e.day - (e.alarm).due_on, CASE e.day - (e.alarm).due_on WHEN 1 THEN ' day' ELSE ' days' END, ', longer than usual for this customer')::varchar, e.day, (e.alarm).amount::double precision, %2$s
-			FROM (SELECT p.customer, d.day, crm_profile_internal.payment_alarm(p.due_on, p.paid_on, p.amount, d.day, %8$s) AS alarm
-				FROM (SELECT DISTINCT o.customer FROM %4$s o WHERE (o.paid_on <= (SELECT min(d.day) FROM %3$s)) IS NOT TRUE AND o.due_on < (SELECT max(d.day) FROM %3$s)
-					AND o.due_on >= (SELECT min(d.day) FROM %3$s) - 1 - (SELECT greatest(max(l.paid_on - l.due_on), 0) FROM (%9$s) l)) k
+			FROM (SELECT p.customer, d.day, crm_profile_internal.payment_alarm(CASE WHEN p.is_credit IS NOT TRUE THEN p.due_on END, p.paid_on, p.amount, d.day, %8$s) AS alarm
+				FROM (SELECT o.customer FROM %4$s o WHERE o.due_on < (SELECT max(d.day) FROM %3$s) AND ((o.paid_on <= (SELECT min(d.day) FROM %3$s)) IS NOT TRUE OR o.paid_on - o.due_on > 60)
+					GROUP BY o.customer HAVING min(CASE WHEN (o.paid_on <= (SELECT min(d.day) FROM %3$s)) IS NOT TRUE AND o.is_credit IS NOT TRUE THEN (SELECT min(d.day) FROM %3$s) - 1 - o.due_on END)
+						<= greatest(60, max(CASE WHEN o.paid_on <= (SELECT max(d.day) FROM %3$s) AND o.is_credit IS NOT TRUE THEN o.paid_on - o.due_on END))) k
 				JOIN %4$s p ON %5$s JOIN %3$s ON p.due_on <= d.day GROUP BY p.customer, d.day) e
 				JOIN %6$s c ON %7$s WHERE sign((e.alarm).payments) = 1$sql$,
-		src.customer_key, as_of, days, crm_profile_internal.source_payments(src), crm_profile_internal.same_key(src.key_type, 'p.customer', 'k.customer'), src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'e.customer'), src.action_pause, src.payment_query);
+		src.customer_key, as_of, days, crm_profile_internal.source_payments(src, true), crm_profile_internal.same_key(src.key_type, 'p.customer', 'k.customer'), src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), 'e.customer'), src.action_pause);
 COMMENT ON FUNCTION crm_profile_internal.source_due_payments IS 'the part of due_actions about payments';
 
 ---------------------------------------------------------------- faults in the payments

@@ -71,9 +71,14 @@ CREATE FUNCTION crm_profile_internal.cohort_cells(source text, as_of date) RETUR
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 1000 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	src CONSTANT crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
+	day CONSTANT date := crm_profile_internal.evaluated_day(src, as_of);
+	kept CONSTANT jsonb := crm_profile_internal.kept_figures(source, 'cohorts', day);
 BEGIN
-	RETURN QUERY EXECUTE format('SELECT c.* FROM unnest((SELECT crm_profile_internal.cohort_cells(h.history, $1) FROM %s h)) c', crm_profile_internal.evaluated_histories(src))
-		USING crm_profile_internal.evaluated_day(src, as_of);
+	IF kept IS NOT NULL THEN
+		RETURN QUERY SELECT c.* FROM jsonb_populate_recordset(NULL::crm_profile_internal.cohort_cell, kept) c;
+	ELSE
+		RETURN QUERY EXECUTE format('SELECT c.* FROM unnest((SELECT crm_profile_internal.cohort_cells(h.history, $1) FROM %s h)) c', crm_profile_internal.evaluated_histories(src)) USING day;
+	END IF;
 END $$; -- the cells of a source: what all functions about cohorts read
 
 CREATE FUNCTION crm_profile_internal.month_number(day date) RETURNS integer
@@ -219,20 +224,36 @@ CREATE TYPE crm_profile_internal.value_concentration_row AS ( -- a row of the vi
 	gini double precision -- Gini coefficient, 0: all are worth the same, 1: one has it all; values below 0 count as 0; the same in all rows
 );
 
+CREATE TYPE crm_profile_internal.value_tenth AS ( -- a tenth of the customers by value, for value_concentration
+	decile integer, -- 1 the best
+	customers bigint, -- customers in it
+	value numeric, -- their value
+	above numeric, -- sum of the values above 0
+	weighted numeric -- the same, each times the number of customers worth less, minus the number of those worth more
+);
+
+CREATE FUNCTION crm_profile_internal.value_tenths_transfn(state internal, history crm_profile.purchase_history, as_of date, period interval, by_profit boolean) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.value_tenths_finalfn(state internal) RETURNS crm_profile_internal.value_tenth[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name="value_tenths"
+CREATE AGGREGATE crm_profile_internal.value_tenths(history crm_profile.purchase_history, as_of date, period interval, by_profit boolean) (
+	SFUNC = crm_profile_internal.value_tenths_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.value_tenths_finalfn, FINALFUNC_MODIFY = READ_WRITE,
+	COMBINEFUNC = crm_profile_internal.value_tenths_combine, SERIALFUNC = crm_profile_internal.value_tenths_serialize, DESERIALFUNC = crm_profile_internal.value_tenths_deserialize,
+	PARALLEL = SAFE); -- those who have bought by as_of, in tenths by amount, or profit, in the period
+
 CREATE FUNCTION crm_profile.value_concentration(source text, as_of date DEFAULT NULL) RETURNS SETOF crm_profile_internal.value_concentration_row
 	LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1000000 ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	src CONSTANT crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
 BEGIN
 	RETURN QUERY EXECUTE format($query$
-		WITH ranked AS (SELECT v.value, row_number() OVER (ORDER BY v.value DESC) AS rank, count(*) OVER () AS n
-				FROM (SELECT coalesce(%s, 0) AS value FROM %s h WHERE crm_profile.first_purchase(h.history, $1) IS NOT NULL) v),
-			tenth AS (SELECT ((r.rank - 1) * 10 / r.n)::integer + 1 AS decile, count(*) AS customers, sum(r.value) AS value, sum(greatest(r.value, 0)) AS above,
-				crm_profile_internal.decimal_sum((r.n + 1 - 2 * r.rank)::double precision * greatest(r.value, 0)::double precision) AS weighted, max(r.n) AS n FROM ranked r GROUP BY 1),
-			whole AS (SELECT sum(t.value) AS value, sum(t.weighted)::double precision / NULLIF(max(t.n) * sum(t.above)::double precision, 0) AS gini FROM tenth t)
+		WITH tenth AS (SELECT t.* FROM unnest((SELECT crm_profile_internal.value_tenths(h.history, $1, %s, %L) FROM %s h)) t),
+			whole AS (SELECT sum(t.value) AS value, sum(t.weighted)::double precision / NULLIF(sum(t.customers)::double precision * sum(t.above)::double precision, 0) AS gini FROM tenth t)
 		SELECT t.decile, t.customers, t.value, CASE WHEN w.value > 0 THEN (t.value / w.value)::double precision END, CASE WHEN w.value > 0 THEN (sum(t.value) OVER (ORDER BY t.decile) / w.value)::double precision END,
 			round(t.value / t.customers, 6), CASE WHEN w.value > 0 THEN (sum(t.value) FILTER (WHERE t.decile <= 2) OVER () / w.value)::double precision END, w.gini
-		FROM tenth t, whole w ORDER BY t.decile$query$, crm_profile_internal.evaluated_value(src), crm_profile_internal.evaluated_histories(src))
+		FROM tenth t, whole w ORDER BY t.decile$query$, crm_profile_internal.source_period(src), src.tier_by = 'profit', crm_profile_internal.evaluated_histories(src))
 		USING crm_profile_internal.evaluated_day(src, as_of);
 END $$; -- how much of the value is with how few customers: deciles, the share of the best 20 %, the Gini coefficient
 

@@ -4,29 +4,6 @@
 -- the page as <data value="…">, exact, beside the rounded form that people read. Groups of fewer than five customers
 -- are merged or left out, keys are shown only if asked for. Everything that comes from tables is escaped.
 
-CREATE TYPE crm_profile_internal.report_cell AS ( -- customers who are alike in what sections of a report count
-	lifecycle text, -- their lifecycle
-	value_decile integer, -- their tenth by value
-	r_score integer, -- their recency score
-	f_score integer, -- their frequency score
-	customers bigint, -- number of customers
-	buyers bigint, -- how many of them have bought
-	repeaters bigint, -- how many have more than one order in the period
-	counted bigint, -- how many have an order in the period
-	monetary numeric -- their amount in the period
-);
-
-CREATE FUNCTION crm_profile_internal.profile_cells_transfn(state internal, lifecycle text, value_decile integer, r_score integer, f_score integer, first_purchase date, frequency bigint, monetary numeric) RETURNS internal
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- aggregate transition function
-CREATE FUNCTION crm_profile_internal.profile_cells_finalfn(state internal) RETURNS crm_profile_internal.report_cell[]
-	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
--- @parallel_state name="profile_cells"
-CREATE AGGREGATE crm_profile_internal.profile_cells(lifecycle text, value_decile integer, r_score integer, f_score integer, first_purchase date, frequency bigint, monetary numeric) (
-	SFUNC = crm_profile_internal.profile_cells_transfn, STYPE = internal, SSPACE = 65536,
-	FINALFUNC = crm_profile_internal.profile_cells_finalfn,
-	COMBINEFUNC = crm_profile_internal.profile_cells_combine, SERIALFUNC = crm_profile_internal.profile_cells_serialize, DESERIALFUNC = crm_profile_internal.profile_cells_deserialize,
-	PARALLEL = SAFE); -- customers by lifecycle, tenth and scores
-
 CREATE TYPE crm_profile_internal.report_page AS ( -- what every section of a report needs
 	source text, -- name of the source
 	words jsonb, -- the words of the language, escaped
@@ -40,17 +17,15 @@ CREATE TYPE crm_profile_internal.report_page AS ( -- what every section of a rep
 CREATE FUNCTION crm_profile_internal.read_profiles(page crm_profile_internal.report_page) RETURNS crm_profile_internal.report_page
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	measures crm_profile_internal.segment_measures[];
+	kept CONSTANT jsonb := crm_profile_internal.kept_figures(page.source, 'profiles', NULL);
+	counted crm_profile_internal.profile_counts := jsonb_populate_record(NULL::crm_profile_internal.profile_counts, kept);
 BEGIN
-	EXECUTE format('WITH part AS MATERIALIZED (SELECT p.segment, min(p.segment_position) AS "position", count(*) AS customers, sum(p.frequency) AS orders, sum(p.monetary) AS monetary, sum(p.profit) AS profit,
-			crm_profile_internal.median(p.recency) AS median_recency, crm_profile_internal.median(p.frequency) AS median_frequency, crm_profile_internal.median(p.monetary) AS median_monetary, crm_profile_internal.decimal_sum(p.clv_365d) AS predicted_value,
-			crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d) AS p_90d, crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase) AS p, max(p.horizon_days) AS horizon_days,
-			crm_profile_internal.key_sample(p.customer::text, 100) AS sample, crm_profile_internal.profile_cells(p.lifecycle, p.value_decile, p.r_score, p.f_score, p.first_purchase, p.frequency, p.monetary) AS cells FROM %I.customer_profile p GROUP BY p.segment)
-		SELECT (SELECT array_agg(c) FROM part a, unnest(a.cells) c),
-			array_agg(ROW(a.segment, a.customers, a.monetary, a.profit, a.median_recency, a.median_frequency, a.median_monetary, a.predicted_value, a.p_90d, a.p, a.horizon_days)::crm_profile_internal.segment_measures),
-			jsonb_agg(jsonb_build_object(''segment'', coalesce(a.segment, ''(unscored)''), ''position'', a."position", ''n'', a.customers, ''orders'', a.orders, ''amount'', a.monetary, ''silence'', round(a.median_recency::numeric), ''sample'', a.sample))
-		FROM part a', page.source) INTO page.cells, measures, page.parts;
-	EXECUTE format('SELECT jsonb_agg(s) FROM (%s) s', crm_profile_internal.source_summary_query(crm_profile_internal.evaluated_source(page.source), 'coalesce($1, ''{}'')')) INTO page.summary USING measures;
+	IF kept IS NULL THEN
+		SELECT p.* INTO counted FROM crm_profile_internal.count_profiles(page.source) p;
+	END IF;
+	page.cells := counted.cells;
+	page.parts := counted.parts;
+	EXECUTE format('SELECT jsonb_agg(s) FROM (%s) s', crm_profile_internal.source_summary_query(crm_profile_internal.evaluated_source(page.source), 'coalesce($1, ''{}'')')) INTO page.summary USING counted.measures;
 	RETURN page;
 END $$; -- adds what several sections show of customer_profile
 
@@ -225,8 +200,7 @@ BEGIN
 	EXECUTE format('SELECT array_agg(DISTINCT ''R '' || r_score) AS scores, array_agg(customers::numeric ORDER BY r_score DESC, f_score) AS customers, max(r_score) AS bins,
 			string_agg(crm_profile_internal.report_row(format(''R %%s, F %%s'', r_score, f_score), crm_profile_internal.report_number($1, customers, ''count''), crm_profile_internal.report_number($1, monetary, ''amount'')), ''''
 				ORDER BY r_score DESC, f_score DESC) FILTER (WHERE customers >= 5) AS rows
-		FROM crm_profile_internal.rfm_grid($2, ARRAY(SELECT ROW(c.r_score, c.f_score, sum(c.customers), sum(c.monetary), NULL)::crm_profile_internal.rfm_grid_row
-			FROM unnest($1.cells) c WHERE c.r_score IS NOT NULL GROUP BY c.r_score, c.f_score)) g') INTO grid USING page, (crm_profile_internal.evaluated_source(page.source)).bins;
+		FROM crm_profile_internal.rfm_grid($2, crm_profile_internal.grid_of_cells($1.cells)) g') INTO grid USING page, (crm_profile_internal.evaluated_source(page.source)).bins;
 	RETURN CASE WHEN grid.rows IS NOT NULL THEN crm_profile_internal.report_heat(page, 'scores', ARRAY(SELECT 'R ' || s FROM generate_series(grid.bins, 1, -1) s), ARRAY(SELECT 'F ' || s FROM generate_series(1, grid.bins) s),
 		grid.customers, 'count', crm_profile_internal.report_table(page, '{scores,customers,revenue}', grid.rows)) END;
 END $$; -- section of a report: customers by recency and frequency score
@@ -250,9 +224,9 @@ BEGIN
 			UNION ALL SELECT 1, to_segment, min(y2), sum(high) FROM ribbon GROUP BY to_segment)
 		SELECT (SELECT 300 + 16 * greatest(lefts, rights) FROM scale) AS height,
 			(SELECT string_agg(format(''<path d="M166 %%1$s C240 %%1$s 240 %%2$s 314 %%2$s L314 %%3$s C240 %%3$s 240 %%4$s 166 %%4$s Z" class="%%5$s"/>'', round(y1, 1), round(y2, 1), round(y2 + high, 1), round(y1 + high, 1),
-				CASE WHEN from_segment = to_segment THEN ''f'' ELSE ''f mv'' END), '''' ORDER BY from_segment <> to_segment) FROM ribbon)
+				CASE WHEN from_segment = to_segment THEN ''f'' ELSE ''f mv'' END), '''' ORDER BY from_segment <> to_segment, y1) FROM ribbon)
 			|| (SELECT string_agg(crm_profile_internal.report_svg_bar(158 + 156 * side, y, 8, high, ''a'')
-				|| crm_profile_internal.report_svg_text(152 + 176 * side, y + high / 2 + 5, CASE side WHEN 0 THEN ''e'' ELSE '''' END, regexp_replace(crm_profile_internal.report_word($1, ''segment'', segment), ''^((?:&\w+;|.){18})(?:&\w+;|.){2,}$'', ''\1…'')), '''') FROM node) AS drawing,
+				|| crm_profile_internal.report_svg_text(152 + 176 * side, y + high / 2 + 5, CASE side WHEN 0 THEN ''e'' ELSE '''' END, regexp_replace(crm_profile_internal.report_word($1, ''segment'', segment), ''^((?:&\w+;|.){18})(?:&\w+;|.){2,}$'', ''\1…'')), '''' ORDER BY side, y) FROM node) AS drawing,
 			(SELECT string_agg(crm_profile_internal.report_row(format(''%%s → %%s'', crm_profile_internal.report_word($1, ''segment'', from_segment), crm_profile_internal.report_word($1, ''segment'', to_segment)),
 				crm_profile_internal.report_number($1, customers, ''count'')), '''' ORDER BY customers DESC, from_place, to_place) FROM move WHERE from_segment <> to_segment) AS rows', page.source) INTO moves USING page;
 	RETURN CASE WHEN moves.drawing IS NOT NULL THEN crm_profile_internal.report_chart(page, 'migration', moves.height, moves.drawing, crm_profile_internal.report_table(page, '{move,customers}', moves.rows)) END;
@@ -350,7 +324,7 @@ CREATE FUNCTION crm_profile_internal.report_personas(page crm_profile_internal.r
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT '<div class="cards">' || string_agg(format('<article><h3>%s</h3><p>%s</p>%s</article>', crm_profile_internal.report_word(page, 'segment', c.segment), crm_profile_internal.html(c.card),
 			CASE WHEN page."keys" THEN format('<p><b>%s</b> %s</p>', crm_profile_internal.html(c.example), crm_profile_internal.html(c.example_card)) ELSE '' END), '') || '</div>'
-		FROM crm_profile_internal.source_cards(crm_profile_internal.evaluated_source(page.source), page.words ->> 'language', page.parts) c WHERE c.card IS NOT NULL);
+		FROM crm_profile_internal.source_cards(crm_profile_internal.evaluated_source(page.source), page.words ->> 'language', CASE WHEN NOT page."keys" THEN page.parts END) c WHERE c.card IS NOT NULL);
 COMMENT ON FUNCTION crm_profile_internal.report_personas IS 'section of a report: what kind of people are in each segment';
 
 CREATE FUNCTION crm_profile_internal.report_prospects(page crm_profile_internal.report_page) RETURNS text

@@ -77,6 +77,17 @@ FROM crm_profile_internal.segment_effects(ARRAY[measure('c', 'a', of_counts(100,
 SELECT count(DISTINCT effect) FROM crm_profile_internal.segment_effects(ARRAY[measure('c', 'a', of_counts(10, 100, 5, 100)), measure('c', 'b', of_counts(11, 100, 5, 100))]);
 SELECT count(*) FROM crm_profile_internal.segment_effects('{}');
 
+-- responses at their value: the values written down in R, by the same formulas; the treated respond with more
+CREATE FUNCTION of_values(responses bigint, treated bigint, value numeric, squares numeric, control_responses bigint, control bigint, control_value numeric, control_squares numeric) RETURNS campaign_lift LANGUAGE sql IMMUTABLE AS $$
+	SELECT ROW(treated, responses, value, squares, NULL, NULL, NULL, control, control_responses, control_value, control_squares, NULL, NULL, NULL)::campaign_lift $$;
+CREATE TABLE valued AS SELECT ARRAY[measure('c', 'a', of_values(100, 1000, 5000, 300000, 25, 500, 1400, 90000)), measure('c', 'b', of_values(40, 800, 800, 20000, 20, 400, 500, 14000)), measure('c', 'few', of_values(10, 50, 900, 100000, 1, 50, 80, 6400))] AS m;
+SELECT e.segment, e.basis, near(e.effect, k.effect) AS effect, near(e.value, v.value) AS value, near(e.change, v.change) AS change FROM valued, crm_profile_internal.segment_values(m, ARRAY(SELECT e FROM crm_profile_internal.segment_effects(m) e)) e
+	JOIN crm_profile_internal.segment_effects(m) k ON k.segment IS NOT DISTINCT FROM e.segment JOIN (VALUES ('a', 51.15820136579848, -0.1401286585585653), ('b', 21.94968392078512, -0.1280443089587942), ('few', 86.19443348518766, -0.3354357432534705), (NULL, 44.28571428571428, -0.1425345959317711)) v (segment, value, change) ON v.segment IS NOT DISTINCT FROM e.segment ORDER BY 1;
+-- all responses worth the same; no response; no control group; an effect of one's own
+SELECT e.segment, e.value, e.change FROM crm_profile_internal.segment_values(ARRAY[measure('c', 'a', of_values(10, 100, 50, 250, 5, 100, 25, 125)), measure('c', 'b', of_values(0, 100, 0, 0, 0, 100, 0, 0))], ARRAY[ROW('a', 1, 0.1, 'x', NULL, 0)::crm_profile_internal.segment_effect, ROW('b', 1, 0.1, 'x', NULL, 0)::crm_profile_internal.segment_effect]) e ORDER BY 1;
+SELECT e.segment, e.value, e.change, e.basis FROM crm_profile_internal.segment_values(ARRAY[measure('c', 'a', of_values(0, 100, 0, 0, 0, 100, 0, 0))], ARRAY[ROW('a', 1, 0.1, 'x', NULL, 0)::crm_profile_internal.segment_effect]) e;
+SELECT e.segment, e.value, e.change FROM crm_profile_internal.segment_values(ARRAY[measure('c', 'a', of_values(10, 100, 60, 500, 0, 0, 0, 0))], ARRAY[ROW(NULL, NULL, 0.05, 'as given', NULL, 0)::crm_profile_internal.segment_effect]) e;
+
 -- ---------------------------------------------------------------- plans
 
 SELECT campaign_plan('shop', 100, 0.5);
@@ -94,7 +105,16 @@ SELECT count(DISTINCT c.segment) AS segments, bool_and(near(c.effect, coalesce(e
 	of_counts(round(r.treated_rate * r.treated)::bigint, r.treated, round(r.control_rate * r.control)::bigint, r.control))) FROM shop.campaign_segment_result r)) p WHERE p.segment = c.segment) e ON true,
 	crm_profile_internal.segment_effects((SELECT array_agg(measure(r.campaign, r.segment, of_counts(round(r.treated_rate * r.treated)::bigint, r.treated, round(r.control_rate * r.control)::bigint, r.control))) FROM shop.campaign_segment_result r)) o WHERE o.segment IS NULL;
 SELECT bool_and(contacts = 0) AS no_money, bool_and(basis LIKE 'campaigns with control group%') AS basis FROM campaign_plan('shop', 0, 0.5);
-SELECT alter_source('shop', reset => '{treated}');
+-- each response at its value, where that is given: not as an order
+ALTER TABLE contact ADD answered date, ADD worth numeric;
+UPDATE contact SET answered = sent + 3, worth = 2 + customer_id % 5 + CASE WHEN treated THEN 1 ELSE 0 END WHERE chance('answers', customer_id) < CASE WHEN treated THEN 0.5 ELSE 0.2 END;
+SELECT alter_source('shop', responded_at => 'answered', response_value => 'worth');
+SELECT bool_and(near(gain, (effect * order_value + value_change) * 0.5 - 0.1)) AS gain, bool_and(order_value BETWEEN 4 AND 6 AND value_change > 0 AND effect BETWEEN 0.2 AND 0.4) AS as_measured, count(*) > 700 AS many FROM plan_contacts('shop', NULL, 0.1, 0.5);
+-- the whole gain is what the treated brought beyond the control group, per contact, as far as it is one campaign of one segment
+SELECT abs(sum((effect * order_value + value_change)) / count(*) - (SELECT r.value_per_treated - r.value_per_control FROM shop.campaign_result r)) < 0.15 AS as_lift FROM plan_contacts('shop', NULL, 0.1, 1);
+SELECT min(basis) AS basis, bool_and(near(s.mean_order_value, c.order_value) AND near(s.value_change, c.value_change)) AS same FROM campaign_plan('shop', NULL, 0.1) s JOIN (SELECT segment, min(order_value) AS order_value, min(value_change) AS value_change FROM plan_contacts('shop', NULL, 0.1) GROUP BY segment) c USING (segment);
+SELECT min(basis) AS basis, bool_and(effect = 0.04) AS effect, bool_and(mean_order_value BETWEEN 4 AND 6) AS measured FROM campaign_plan('shop', NULL, 0.1, lift => 0.04);
+SELECT alter_source('shop', reset => '{responded_at,response_value,treated}');
 SELECT bool_and(basis LIKE 'response alone%') AS basis FROM campaign_plan('shop', 10, 0.5, 0.3, 'young');
 SELECT campaign_plan('shop', 10, 0);
 SELECT campaign_plan('shop', -1, 1);

@@ -47,6 +47,11 @@ SELECT treated, control FROM gs.campaign_result;
 SELECT bool_and(abs(adjusted_p_value / p_value - 1) < 1e-12) AS as_they_are FROM crm_profile_internal.campaign_segment_result(ARRAY(SELECT ROW('c', s, NULL, date '2025-01-01', date '2025-01-01', 0, NULL, NULL, NULL, NULL, NULL, campaign_lift(i % 2 = 0, i % 2 = 0 AND i < 140))::crm_profile_internal.campaign_measures
 	FROM generate_series(1, 1000) i, (VALUES ('a'), ('b'), ('c')) v(s) GROUP BY s), compile_scheme('standard'));
 
+-- where all scores are alike, there is nothing to rank by
+SELECT decile, customers, result FROM crm_profile_internal.campaign_gains(ARRAY(SELECT ROW('alike', NULL, 7, date '2025-01-01', date '2025-01-01', 0, NULL, NULL, NULL, NULL, 50, campaign_lift(i % 2 = 0, i % 2 = 0 AND i < 140))::crm_profile_internal.campaign_measures FROM generate_series(1, 1000) i));
+SELECT count(*) AS tenths, count(*) FILTER (WHERE result ~ 'alike') AS told FROM crm_profile_internal.campaign_gains(ARRAY(SELECT ROW('two', NULL, s, date '2025-01-01', date '2025-01-01', 0, NULL, NULL, NULL, NULL, 50, campaign_lift(i % 2 = 0, i % 2 = 0 AND i < 140))::crm_profile_internal.campaign_measures
+	FROM generate_series(1, 1000) i, (VALUES (7), (8)) v(s) GROUP BY s));
+
 -- ---------------------------------------------------------------- every kind of bad contact, told and counted
 CREATE TABLE mail (who text, campaign text, sent timestamp, t boolean, resp timestamp, val float8, cost numeric);
 INSERT INTO mail SELECT i, 'good', '2025-03-01', i % 2 = 0, CASE WHEN i % 3 = 0 THEN timestamp '2025-03-04' END, i, 1 FROM generate_series(1, 40) i;

@@ -12,8 +12,10 @@ CREATE TABLE sale (customer_id integer, sold_on date, amount numeric);
 \set cmd '\\copy sale from ' :abs_srcdir '/data/cdnow_sample.csv csv header'
 :cmd
 DELETE FROM sale WHERE customer_id % 6 <> 1;
--- refunds are no purchases; a leap day
+-- refunds are no purchases; of some everything, or more, on the same day or later; a leap day
 INSERT INTO sale SELECT customer_id, sold_on + 5, -amount / 2 FROM sale WHERE customer_id % 24 = 1;
+INSERT INTO sale SELECT customer_id, sold_on, -2 * amount FROM sale WHERE customer_id % 60 = 31 AND amount > 0;
+INSERT INTO sale SELECT customer_id, sold_on + 9, -amount FROM sale WHERE customer_id % 60 = 37 AND amount > 0;
 CREATE TABLE customer AS SELECT c AS customer_id, CASE WHEN c % 5 > 0 THEN date '1952-02-27' + c % 800 END AS born FROM (SELECT DISTINCT customer_id AS c FROM sale) c;
 INSERT INTO customer VALUES (100001, '1952-02-29'), (100002, '1970-05-05'), (100003, NULL);
 ALTER TABLE customer ADD PRIMARY KEY (customer_id);
@@ -27,7 +29,7 @@ FROM second, shop.model m WHERE cardinality(days) > 1 GROUP BY m.second_purchase
 
 ---------------------------------------------------------------- every day of every customer, from the first order on
 CREATE TABLE day AS
-SELECT h.customer, g.day::date AS day, coalesce(s.bought, false) AS bought, count(*) FILTER (WHERE s.bought) OVER w AS purchases, min(g.day::date) FILTER (WHERE s.bought) OVER (PARTITION BY h.customer) AS first, sum(s.amount) OVER w AS monetary
+SELECT h.customer, g.day::date AS day, coalesce(s.bought, false) AS bought, count(*) FILTER (WHERE s.bought) OVER w AS purchases, min(g.day::date) FILTER (WHERE s.bought) OVER (PARTITION BY h.customer) AS first, sum(s.amount) OVER w AS monetary, s.amount AS on_day
 FROM shop.customer_history h CROSS JOIN generate_series(timestamp '1996-12-31', '1998-03-01', '1 day') g(day)
 	LEFT JOIN (SELECT customer_id, sold_on, bool_or(amount >= 0) AS bought, sum(amount) AS amount FROM sale GROUP BY 1, 2) s ON s.customer_id = h.customer AND s.sold_on = g.day
 WINDOW w AS (PARTITION BY h.customer ORDER BY g.day);
@@ -41,13 +43,15 @@ WITH step AS (
 	SELECT s.*, coalesce(s.segment = 'Champions', false) AS top, coalesce(lag(s.segment) OVER w = 'Champions', false) AS was_top, lag(s.lifecycle) OVER w AS was, coalesce(lag(s.tier) OVER w, 0) AS was_tier
 	FROM standing s WINDOW w AS (PARTITION BY s.customer ORDER BY s.day))
 SELECT s.customer, a.action, s.day FROM step s, shop.model m, LATERAL (VALUES
-	('thanks', s.bought), ('second_purchase', s.purchases = 1 AND s.day = s.first + m.second_purchase_days), ('anniversary', s.day > s.first AND EXISTS (SELECT FROM generate_series(1, 3) n WHERE s.day = (s.first + make_interval(years => n))::date)),
+	('thanks', s.bought AND s.on_day > 0), ('second_purchase', s.purchases = 1 AND s.monetary > 0 AND s.day = s.first + m.second_purchase_days), ('anniversary', s.day > s.first AND s.monetary > 0 AND EXISTS (SELECT FROM generate_series(1, 3) n WHERE s.day = (s.first + make_interval(years => n))::date)),
 	('lapse_alarm', s.lifecycle IN ('lapsing', 'inactive') AND s.was NOT IN ('lapsing', 'inactive')), ('entered_top', s.top AND NOT s.was_top), ('left_top', s.was_top AND NOT s.top), ('status_reached', s.tier > s.was_tier)) a(action, happens)
 	WHERE a.happens AND s.purchases > 0
 UNION ALL SELECT c.customer_id, 'birthday', g.day::date FROM customer c, generate_series(timestamp '1996-12-31', '1998-03-01', '1 day') g(day) WHERE EXISTS (SELECT FROM generate_series(1, 60) n WHERE g.day = c.born + make_interval(years => n));
 CREATE INDEX ON happening (customer, action, day);
 ANALYZE happening;
 SELECT (SELECT segment FROM crm_profile.segments((SELECT segments FROM shop.model)) LIMIT 1) AS top;
+-- days on which as much or more came back than was bought, and customers who gave everything back
+SELECT count(*) FILTER (WHERE bought AND on_day <= 0) > 20 AS days, count(DISTINCT customer) FILTER (WHERE monetary <= 0 AND day = '1998-03-01' AND purchases > 0) > 10 AS customers FROM day;
 SELECT action, count(*) > 5 AS many FROM happening GROUP BY action ORDER BY action COLLATE "C";
 
 -- one after the other: none within the pause of one that was due

@@ -32,7 +32,7 @@ END $$;
 CREATE TABLE question (place serial, what text, query text);
 INSERT INTO question (what, query) VALUES ('profile', 'SELECT * FROM q.customer_profile'), ('today', 'SELECT segment, lifecycle, value_tier, predicted_tier, count(*), sum(monetary) FROM q.customer_profile GROUP BY 1, 2, 3, 4'),
 	('past', 'SELECT segment, count(*) FROM q.profile_as_of(''2024-12-31'') GROUP BY 1'), ('summary', 'SELECT * FROM q.segment_summary_details'), ('grid', 'SELECT * FROM q.rfm_grid'), ('calendar', 'SELECT * FROM q.purchase_calendar'),
-	('forecast', 'SELECT * FROM q.revenue_forecast'), ('migration', 'SELECT * FROM q.segment_migration'), ('cohorts', 'SELECT * FROM q.cohort_value'), ('again', 'SELECT * FROM q.second_purchase'),
+	('forecast', 'SELECT * FROM q.revenue_forecast'), ('migration', 'SELECT * FROM q.segment_migration'), ('cohorts', 'SELECT * FROM q.cohort_value'), ('again', 'SELECT * FROM q.second_purchase'), ('concentration', 'SELECT * FROM q.value_concentration'),
 	('due', 'SELECT * FROM q.due_actions(''2025-06-01'', 30)'), ('cards', 'SELECT * FROM crm_profile.segment_card(''q'')'), ('report', 'SELECT crm_profile.report(''q'')');
 SET max_parallel_workers_per_gather = 0;
 CREATE TABLE serial AS SELECT what, answer(query) FROM question;
@@ -72,6 +72,43 @@ CREATE TABLE condition AS SELECT DISTINCT format('%I = %L', l.kind, l.label) AS 
 UNION ALL VALUES ('segment IN (''Champions'', ''Loyal'')'), ('lifecycle <> ''inactive'''), ('segment IS NULL'), ('value_tier IS NOT NULL');
 SELECT count(*) > 15 AS several, count(*) FILTER (WHERE e.ratio BETWEEN 0.5 AND 2) = count(*) AS within_twice, string_agg(c.condition || ' ' || e.ratio, ', ') FILTER (WHERE e.ratio NOT BETWEEN 0.5 AND 2 OR e.ratio IS NULL) AS others
 FROM condition c, LATERAL (SELECT round(expected('SELECT * FROM q.customer_profile WHERE ' || c.condition)::numeric, 2) AS ratio) e;
+-- figures that do not decide the order are computed for the rows that a LIMIT leaves, not for those that are sorted
+CREATE FUNCTION sorted(question text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+	within boolean := false;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (VERBOSE, COSTS off) ' || question LOOP
+		IF within AND line ~ 'Output: ' THEN
+			RETURN (SELECT string_agg(DISTINCT m[1], ', ' ORDER BY m[1]) FROM regexp_matches(line, 'crm_profile(?:_internal)?\.(\w+)\(', 'g') m);
+		END IF;
+		within := within OR line ~ '->  (Incremental )?Sort';
+	END LOOP;
+END $$;
+SELECT sorted('SELECT * FROM q.customer_profile ORDER BY clv_365d DESC NULLS LAST LIMIT 10') AS best, sorted('SELECT * FROM q.customer_profile ORDER BY monetary DESC NULLS LAST LIMIT 10') AS richest,
+	sorted('SELECT * FROM q.profile_as_of(''2024-12-31'') ORDER BY recency LIMIT 10') AS latest;
+-- where histories and customers are many (here the planner is told so), both are read in the order of their keys; a
+-- table of somebody else's is joined as the planner likes
+CREATE FUNCTION joins(question text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+	kinds text[];
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN ' || question LOOP
+		kinds := kinds || (regexp_match(line, '(Merge|Hash)(?: \w+)* Join'))[1];
+	END LOOP;
+	RETURN (SELECT string_agg(DISTINCT k, ', ' ORDER BY k) FROM unnest(kinds) k);
+END $$;
+CREATE TABLE visited AS SELECT id AS shopper FROM shopper;
+ANALYZE visited;
+CREATE TABLE joined (place serial, query text);
+INSERT INTO joined (query) VALUES ('SELECT * FROM q.customer_profile'), ('SELECT count(*) FROM q.customer_profile WHERE value_tier = ''A'''), ('SELECT * FROM q.segment_summary_details'),
+	('SELECT p.* FROM q.customer_profile p JOIN visited v ON v.shopper = p.customer');
+CREATE TABLE few AS SELECT place, joins(query), answer(query) FROM joined;
+UPDATE pg_class SET relpages = 1, reltuples = 100000 WHERE oid IN ('shopper'::regclass, 'q.customer_history'::regclass, 'visited'::regclass);
+SELECT f.place, f.joins AS few, CASE WHEN j.query LIKE '%visited%' THEN (regexp_match(joins(j.query), 'Hash'))[1] ELSE joins(j.query) END AS many, answer(j.query) = f.answer AS same FROM joined j JOIN few f USING (place) ORDER BY place;
+SHOW enable_hashjoin;
+ANALYZE shopper;
 -- also in a new session, and where profiles are stored
 SELECT crm_profile.alter_source('q', materialize => true);
 SELECT count(*) FILTER (WHERE e.ratio BETWEEN 0.5 AND 2) = count(*) AS within_twice FROM condition c, LATERAL (SELECT expected('SELECT * FROM q.customer_profile WHERE ' || c.condition) AS ratio) e;
@@ -94,4 +131,4 @@ RESET ALL;
 -- readers see none of the sample
 SELECT relrowsecurity FROM pg_class WHERE oid = 'q.label_sample'::regclass;
 SELECT crm_profile.drop_source('q');
-DROP TABLE shopper, bought, question, serial, stored, condition;
+DROP TABLE shopper, bought, question, serial, stored, condition, visited, joined, few;

@@ -53,12 +53,12 @@ SELECT count(*) AS others FROM counted WHERE (total IS NOT NULL OR lowest IS NOT
 SELECT persona_counts('one', ROW(1), '{a,b}', NULL, false);
 
 -- customers by lifecycle, tenth and scores; amounts beyond 64 bits
-CREATE TEMP TABLE profile AS SELECT (ARRAY['new', 'active', 'lapsing', NULL])[1 + i % 4] AS lifecycle, NULLIF(i % 11, 0) AS decile, NULLIF(i % 6, 0) AS r, NULLIF(i % 5, 0) AS f, CASE WHEN i % 7 > 0 THEN date '2024-01-01' END AS first_purchase,
+CREATE TEMP TABLE profile AS SELECT (ARRAY['new', 'active', 'lapsing', NULL])[1 + i % 4] AS lifecycle, NULLIF(i % 11, 0) AS decile, NULLIF(i % 6, 0) AS r, NULLIF(i % 5, 0) AS f, NULLIF(i % 3, 0) AS m, CASE WHEN i % 7 > 0 THEN date '2024-01-01' END AS first_purchase,
 	(i % 4)::bigint AS frequency, CASE i % 9 WHEN 0 THEN NULL WHEN 1 THEN 123456789012345678901.234567 WHEN 2 THEN -99999999999999999999.5 ELSE i / 7.0::numeric(9,2) END::numeric(30,6) AS monetary FROM generate_series(1, 5000) i;
-WITH plain AS (SELECT lifecycle, decile, r, f, count(*) AS customers, count(first_purchase) AS buyers, count(*) FILTER (WHERE frequency > 1) AS repeaters, count(*) FILTER (WHERE frequency > 0) AS counted, coalesce(sum(monetary), 0)::numeric(40,6) AS monetary FROM profile GROUP BY 1, 2, 3, 4),
-	cell AS (SELECT c.lifecycle, c.value_decile, c.r_score, c.f_score, c.customers, c.buyers, c.repeaters, c.counted, c.monetary::numeric(40,6) FROM unnest((SELECT profile_cells(lifecycle, decile, r, f, first_purchase, frequency, monetary) FROM profile)) c)
+WITH plain AS (SELECT lifecycle, decile, r, f, count(*) AS customers, count(first_purchase) AS buyers, count(*) FILTER (WHERE frequency > 1) AS repeaters, count(*) FILTER (WHERE frequency > 0) AS counted, coalesce(sum(monetary), 0)::numeric(40,6) AS monetary, coalesce(sum(m), 0) AS m_scores FROM profile GROUP BY 1, 2, 3, 4),
+	cell AS (SELECT c.lifecycle, c.value_decile, c.r_score, c.f_score, c.customers, c.buyers, c.repeaters, c.counted, c.monetary::numeric(40,6), c.m_scores FROM unnest((SELECT profile_cells(lifecycle, decile, r, f, m, first_purchase, frequency, monetary) FROM profile)) c)
 SELECT (SELECT count(*) FROM cell) AS cells, (SELECT count(*) FROM (TABLE plain EXCEPT ALL TABLE cell) d) AS missing, (SELECT count(*) FROM (TABLE cell EXCEPT ALL TABLE plain) d) AS wrong;
-SELECT profile_cells(lifecycle, decile, r, f, first_purchase, frequency, monetary) IS NULL AS none FROM profile WHERE false;
+SELECT profile_cells(lifecycle, decile, r, f, m, first_purchase, frequency, monetary) IS NULL AS none FROM profile WHERE false;
 -- a sample of keys is the same in any order, and a larger one has all of a smaller one
 SELECT cardinality(key_sample(i::text, 100)) AS size, key_sample(i::text, 100) = (SELECT key_sample(r.i::text, 100) FROM (SELECT i FROM generate_series(1, 5000) i ORDER BY md5(i::text)) r) AS same, key_sample(i::text, 100) <@ key_sample(i::text, 200) AS grows,
 	abs(avg(i) FILTER (WHERE i::text = ANY ((SELECT key_sample(j::text, 1000) FROM generate_series(1, 5000) j)::text[])) - 2500) < 200 AS in_the_middle FROM generate_series(1, 5000) i;

@@ -13,6 +13,33 @@ SELECT setseed(0.5);
 INSERT INTO orders SELECT 1 + floor(random() * 350), date '2024-01-01' + floor(random() * 400)::integer, a, round(a / 2, 2)
 	FROM (SELECT round((exp(3 + 2 * random()))::numeric, 2) AS a FROM generate_series(1, 2500)) a;
 
+-- what views count over all customers is the same from what the refresh kept and from the customers themselves; NULL: nothing was kept
+CREATE FUNCTION counted() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	answer text;
+BEGIN
+	SELECT string_agg(v, E'\n' ORDER BY v COLLATE "C") INTO answer FROM (SELECT s::text AS v FROM shop.segment_summary_details s UNION ALL SELECT g::text FROM shop.rfm_grid g UNION ALL SELECT c::text FROM shop.purchase_calendar c
+		UNION ALL SELECT f::text FROM shop.revenue_forecast f UNION ALL SELECT m::text FROM shop.segment_migration m UNION ALL SELECT r::text FROM shop.cohort_value r) a;
+	RETURN answer;
+END $$;
+CREATE FUNCTION kept_is_true() RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	kept text;
+	same boolean;
+BEGIN
+	IF NOT EXISTS (SELECT FROM shop.kept_figures) THEN
+		RETURN NULL;
+	END IF;
+	kept := counted();
+	BEGIN
+		DELETE FROM shop.kept_figures;
+		same := kept = counted();
+		RAISE EXCEPTION 'undo';
+	EXCEPTION WHEN raise_exception THEN
+		RETURN same;
+	END;
+END $$;
+
 -- rows that a refresh wrote although they did not differ, and rows that it should have written
 CREATE FUNCTION refreshed(OUT refit boolean, OUT needless bigint, OUT missed bigint) LANGUAGE plpgsql AS $$
 DECLARE
@@ -24,7 +51,7 @@ BEGIN
 	SELECT count(*) INTO needless FROM shop.stored_profile p JOIN former f USING (customer) WHERE f.written <> p.xmin::text AND to_jsonb(p) = to_jsonb(f) - 'written';
 	SELECT count(*) INTO missed FROM shop.profile_as_of(today) n FULL JOIN shop.stored_profile p USING (customer) WHERE to_jsonb(n) IS DISTINCT FROM to_jsonb(p);
 END $$;
-CREATE PROCEDURE change_some(steps integer, INOUT refits text DEFAULT NULL, INOUT needless bigint DEFAULT 0, INOUT missed bigint DEFAULT 0) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE change_some(steps integer, INOUT refits text DEFAULT NULL, INOUT needless bigint DEFAULT 0, INOUT missed bigint DEFAULT 0, INOUT kept boolean DEFAULT NULL) LANGUAGE plpgsql AS $$
 DECLARE
 	action integer;
 	found record;
@@ -57,6 +84,7 @@ BEGIN
 			needless := needless + found.needless;
 			missed := missed + found.missed;
 			anew := anew + found.refit::integer;
+			kept := coalesce(kept AND kept_is_true(), kept_is_true(), kept);
 			COMMIT;
 		END IF;
 	END LOOP;
@@ -71,8 +99,64 @@ SELECT crm_profile.alter_source('shop', period => '6 months', cost => 'cost', ti
 SELECT * FROM refreshed();
 CALL change_some(30);
 
+-- kept by a refresh of all, and only for readers who may read all
+SELECT crm_profile.alter_source('shop', period => NULL);
+SELECT customers_written >= 0 FROM crm_profile.refresh('shop');
+SELECT part, as_of = (SELECT d.as_of FROM shop.source_definition d) AS of_the_day FROM shop.kept_figures ORDER BY part COLLATE "C";
+SELECT kept_is_true();
+CREATE ROLE regress_kept_reader;
+GRANT USAGE ON SCHEMA shop TO regress_kept_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA shop TO regress_kept_reader;
+SET ROLE regress_kept_reader;
+SELECT count(*) FROM shop.kept_figures;
+RESET ROLE;
+-- orders of people whom the customer table does not have: the owner's
+GRANT SELECT ON customer TO regress_kept_reader;
+SET ROLE regress_kept_reader;
+SELECT part FROM shop.kept_figures ORDER BY part COLLATE "C";
+SELECT md5(counted()) AS kept \gset
+RESET ROLE;
+BEGIN;
+DELETE FROM shop.kept_figures;
+SET LOCAL ROLE regress_kept_reader;
+SELECT md5(counted()) = :'kept' AS same;
+ROLLBACK;
+ALTER TABLE customer ENABLE ROW LEVEL SECURITY;
+CREATE POLICY a_tenth ON customer USING (id % 10 = 0);
+SET ROLE regress_kept_reader;
+SELECT (SELECT count(*) FROM shop.kept_figures) AS kept, (SELECT sum(customers) < 60 FROM shop.segment_summary_details) AS summary, (SELECT sum(customers) < 60 FROM shop.rfm_grid) AS grid, (SELECT sum(customers) < 60 FROM shop.segment_migration) AS moves,
+	(SELECT sum(customers) < 60 FROM shop.cohort_retention WHERE months = 0) AS cohorts, (SELECT customers < 60 FROM shop.revenue_forecast WHERE part = 'customers so far') AS forecast;
+RESET ROLE;
+DROP POLICY a_tenth ON customer;
+ALTER TABLE customer DISABLE ROW LEVEL SECURITY;
+-- a policy of the DBA's on a table of the source
+CREATE POLICY fewer ON shop.customer_history AS RESTRICTIVE USING (customer % 10 = 0);
+SET ROLE regress_kept_reader;
+SELECT count(*) FROM shop.kept_figures;
+RESET ROLE;
+DROP POLICY fewer ON shop.customer_history;
+-- no right to what they count
+REVOKE SELECT ON shop.stored_profile FROM regress_kept_reader;
+SET ROLE regress_kept_reader;
+SELECT count(*) FROM shop.kept_figures;
+RESET ROLE;
+DROP OWNED BY regress_kept_reader;
+DROP ROLE regress_kept_reader;
+-- nothing happened: it stays; some customers: it goes
+SELECT customers_written FROM crm_profile.refresh('shop');
+SELECT count(*) FROM shop.kept_figures;
+INSERT INTO orders VALUES (7, '2025-01-01', 5, NULL);
+SELECT * FROM refreshed();
+SELECT count(*), kept_is_true() FROM shop.kept_figures;
+INSERT INTO orders VALUES (9, '2025-01-01', 5, NULL);
+SELECT * FROM refreshed();
+SELECT count(*) FROM shop.kept_figures;
+SELECT crm_profile.alter_source('shop', period => '6 months');
+SELECT kept_is_true();
+
 -- forgotten
 SELECT histories_deleted FROM crm_profile.forget_customer('shop', 3);
+SELECT count(*) FROM shop.kept_figures;
 SELECT * FROM refreshed();
 SELECT count(*) FROM pg_index WHERE indrelid = 'shop.stored_profile'::regclass;
 SELECT crm_profile.drop_source('shop');
@@ -89,5 +173,5 @@ SELECT * FROM refreshed();
 SELECT customer, value_decile FROM shop.customer_profile WHERE customer IN (1, 3) ORDER BY customer;
 SELECT crm_profile.drop_source('shop');
 DROP PROCEDURE change_some;
-DROP FUNCTION refreshed;
+DROP FUNCTION refreshed, counted, kept_is_true;
 DROP TABLE customer, orders, visit;

@@ -18,6 +18,12 @@
  */
 #define MISS_COST 0.08
 
+bool
+IsCached(double rows, int width)
+{
+	return rows * (MAXALIGN(width) + ROW_OVERHEAD) <= CACHED_BYTES;
+}
+
 static double
 MissesOfList(const List *plans)
 {
@@ -37,7 +43,7 @@ MissesOfList(const List *plans)
 double
 HashTableMisses(double rows, int width, double looks)
 {
-	return rows * (MAXALIGN(width) + ROW_OVERHEAD) <= CACHED_BYTES ? 0 : MISS_COST * looks;
+	return IsCached(rows, width) ? 0 : MISS_COST * looks;
 }
 
 /* Of one join alone. */

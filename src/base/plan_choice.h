@@ -21,4 +21,7 @@ extern double HashJoinMisses(const Plan *plan);
  */
 extern double HashTableMisses(double rows, int width, double looks);
 
+/* Whether a hash table of such rows stays in a processor's cache. */
+extern bool IsCached(double rows, int width);
+
 #endif /* CRM_PLAN_CHOICE_H */

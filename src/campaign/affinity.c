@@ -30,16 +30,10 @@ ShareArgument(FunctionCallInfo fcinfo, int argument, const char *name)
 	return share;
 }
 
-static Word
-WordOfText(const text *value)
-{
-	return (Word){VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
-}
-
 static Datum
 ProductText(const Baskets *baskets, int32 product)
 {
-	Word name = ProductName(baskets, product);
+	Word name = ProductName(&baskets->products, product);
 
 	return PointerGetDatum(cstring_to_text_with_len(name.text, name.length));
 }
@@ -80,7 +74,7 @@ typedef struct RuleReader
 static bool
 NextRule(RuleReader *reader, Rule *rule)
 {
-	const Product *products = reader->baskets->products;
+	const Product *products = reader->baskets->products.list;
 	const ProductSet *set;
 	int size;
 	int right;
@@ -196,7 +190,7 @@ basket_rules(PG_FUNCTION_ARGS)
 	baskets = CollectBaskets(function, QueryArgument(fcinfo, 0, function));
 	WarnOfLines(function, baskets);
 	if (reader.first_left)
-		product = ProductNumber(baskets, WordOfText(PG_GETARG_TEXT_PP(3)));
+		product = ProductNumber(&baskets->products, WordOfText(PG_GETARG_TEXT_PP(3)));
 	if (baskets->nbaskets > 0 && (product >= 0 || !reader.first_left))
 	{
 		reader.baskets = baskets;
@@ -257,7 +251,7 @@ MarkGiven(SimilarBaskets *sums, Baskets *baskets, ArrayType *products)
 	for (int i = 0; i < n; i++)
 	{
 		int64 product =
-			nulls[i] ? -1 : ProductNumber(baskets, WordOfText(DatumGetTextPP(names[i])));
+			nulls[i] ? -1 : ProductNumber(&baskets->products, WordOfText(DatumGetTextPP(names[i])));
 
 		if (product >= 0 && !sums->given[product])
 		{
@@ -284,7 +278,7 @@ next_products(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	baskets = CollectBaskets(function, QueryArgument(fcinfo, 0, function));
 	WarnOfLines(function, baskets);
-	n = baskets->nproducts + 1;
+	n = baskets->products.n + 1;
 	sums.given = palloc_extended(n, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	sums.baskets = palloc_extended(mul_size(n, sizeof(uint32)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	sums.weights = palloc_extended(mul_size(n, sizeof(int64)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
@@ -292,9 +286,9 @@ next_products(PG_FUNCTION_ARGS)
 	BeginBaskets(&reader, baskets);
 	while (sums.ngiven > 0 && (basket = NextBasket(&reader)) != NULL)
 		AddSimilar(&sums, basket);
-	for (uint32 i = 0; i < baskets->nproducts; i++)
+	for (uint32 i = 0; i < baskets->products.n; i++)
 	{
-		uint32 all = baskets->products[i].baskets;
+		uint32 all = baskets->products.list[i].baskets;
 		Datum values[5];
 		bool nulls[5] = {false};
 

@@ -4,8 +4,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
-#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -16,109 +14,6 @@
 
 #define BASKET_COLUMN 1
 #define PRODUCT_COLUMN 2
-
-/* ---------- products ---------- */
-
-typedef struct ProductEntry
-{
-	uint32 number;
-	uint32 hash;
-	char status;
-} ProductEntry;
-
-static inline uint32
-HashName(const Baskets *baskets, uint32 number)
-{
-	Word name = ProductName(baskets, number);
-
-	return (uint32) hash_bytes_extended((const unsigned char *) name.text, name.length,
-										baskets->seed);
-}
-
-#define BASKETS_OF(table) ((const Baskets *) (table)->private_data)
-#define SH_PREFIX products
-#define SH_ELEMENT_TYPE ProductEntry
-#define SH_KEY_TYPE uint32
-#define SH_KEY number
-#define SH_HASH_KEY(table, key) HashName(BASKETS_OF(table), key)
-#define SH_EQUAL(table, a, b)                                                                      \
-	WordsAreEqual(ProductName(BASKETS_OF(table), a), ProductName(BASKETS_OF(table), b))
-#define SH_STORE_HASH
-#define SH_GET_HASH(table, entry) ((entry)->hash)
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
-
-#define NAMES_CHUNK ((Size) 64 * 1024)
-
-/* Keeps the name of the newest product. */
-static void
-KeepName(Baskets *baskets)
-{
-	Product *product = &baskets->products[baskets->nproducts];
-
-	if (baskets->names_left < product->length)
-	{
-		baskets->names_left = Max(NAMES_CHUNK, product->length);
-		baskets->names = MemoryContextAlloc(baskets->context, baskets->names_left);
-		baskets->names_size += baskets->names_left;
-	}
-	memcpy(baskets->names, product->name, product->length);
-	product->name = baskets->names;
-	baskets->names += product->length;
-	baskets->names_left -= product->length;
-}
-
-/* Makes room for another product, and for one that is looked for. */
-static void
-MakeRoomForProduct(Baskets *baskets)
-{
-	if (baskets->nproducts + 1 < baskets->products_room)
-		return;
-	/* the hash table has doubled at the same time, or soon will */
-	if (2 * baskets->products_room * (sizeof(Product) + sizeof(ProductEntry)) +
-			baskets->names_size >
-		baskets->memory)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("more than %u products do not fit into memory", baskets->nproducts),
-				 errdetail("They may take a quarter of work_mem * hash_mem_multiplier, and at "
-						   "least %zu kB.",
-						   MIN_ORDER_MEMORY / 4 / 1024),
-				 errhint("Raise work_mem, or take groups of products, such as categories.")));
-	baskets->products_room *= 2;
-	baskets->products =
-		repalloc_huge(baskets->products, mul_size(baskets->products_room, sizeof(Product)));
-}
-
-/* The product of that name, entered if it is new. */
-static uint32
-EnterProduct(Baskets *baskets, Word name)
-{
-	bool found;
-	ProductEntry *entry;
-
-	baskets->products[baskets->nproducts] = (Product){name.text, name.length, 0};
-	entry = products_insert(baskets->numbers, baskets->nproducts, &found);
-	if (!found)
-	{
-		KeepName(baskets);
-		baskets->nproducts++;
-		MakeRoomForProduct(baskets);
-	}
-	return entry->number;
-}
-
-int64
-ProductNumber(Baskets *baskets, Word name)
-{
-	const ProductEntry *entry;
-
-	baskets->products[baskets->nproducts] = (Product){name.text, name.length, 0};
-	entry = products_lookup(baskets->numbers, baskets->nproducts);
-	return entry == NULL ? -1 : (int64) entry->number;
-}
 
 /* ---------- lines ---------- */
 
@@ -168,11 +63,7 @@ NameOf(LineReceiver *receiver, Datum value)
 	char *name;
 
 	if (receiver->product_type == TEXTOID)
-	{
-		text *packed = DatumGetTextPP(value);
-
-		return (Word){VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed)};
-	}
+		return WordOfText(DatumGetTextPP(value));
 	name = OutputFunctionCall(&receiver->product_output, value);
 	return (Word){name, strlen(name)};
 }
@@ -197,7 +88,7 @@ ReceiveLine(TupleTableSlot *row, DestReceiver *self)
 	else
 	{
 		basket = FlatKey(key, row->tts_values[BASKET_COLUMN - 1]);
-		line.day = NO_DAY + 1 + (DateADT) EnterProduct(receiver->baskets, name);
+		line.day = NO_DAY + 1 + (DateADT) EnterProduct(&receiver->baskets->products, name);
 		AddPurchase(receiver->lines, basket, CustomerKeyBits(key, basket), &line, NULL, 0);
 	}
 	MemoryContextSwitchTo(caller);
@@ -226,7 +117,7 @@ GroupLines(LineReceiver *receiver)
 		for (int64 i = 0; i < basket.ndays; i++)
 		{
 			record->products[i] = (uint32) (basket.days[i].day - NO_DAY - 1);
-			baskets->products[record->products[i]].baskets++;
+			baskets->products.list[record->products[i]].baskets++;
 		}
 		if (++baskets->nbaskets > PG_UINT32_MAX)
 			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -246,10 +137,7 @@ CollectBaskets(const char *function, const char *query)
 
 	baskets->context = context;
 	baskets->memory = Max(HashMemoryLimit(), MIN_ORDER_MEMORY) / 4;
-	baskets->seed = pg_prng_uint64(&pg_global_prng_state);
-	baskets->numbers = products_create(context, 4096, baskets);
-	baskets->products_room = 8192;
-	baskets->products = MemoryContextAlloc(context, baskets->products_room * sizeof(Product));
+	InitProducts(&baskets->products, context, baskets->memory);
 	baskets->pool = CreateRecordPool(context);
 	baskets->store.pool = baskets->pool;
 	receiver.pub.receiveSlot = ReceiveLine;

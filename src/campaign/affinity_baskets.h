@@ -9,16 +9,8 @@
 #ifndef CRM_AFFINITY_BASKETS_H
 #define CRM_AFFINITY_BASKETS_H
 
+#include "campaign/affinity_products.h"
 #include "orders/order_partitions.h"
-#include "profile/attribute_value.h"
-
-/* A product that occurs. */
-typedef struct Product
-{
-	const char *name;
-	int32 length;   /* of the name */
-	uint32 baskets; /* that have it */
-} Product;
 
 /* The products of a basket, ascending; a record of the store. */
 typedef struct Basket
@@ -30,15 +22,8 @@ typedef struct Basket
 typedef struct Baskets
 {
 	MemoryContext context;
-	Size memory;       /* that each of lines, products, baskets and counters may take */
-	Product *products; /* and room for one whose number is looked for */
-	uint32 nproducts;
-	uint32 products_room;
-	struct products_hash *numbers; /* of products by name */
-	uint64 seed;
-	char *names; /* where the next name goes */
-	Size names_left;
-	Size names_size; /* of all, in bytes */
+	Size memory; /* that each of lines, products, baskets and counters may take */
+	Products products;
 	RecordPool *pool;
 	RecordStore store;
 	int64 nbaskets;
@@ -50,15 +35,6 @@ typedef struct Baskets
 extern Baskets *CollectBaskets(const char *function, const char *query);
 
 extern void EndBaskets(Baskets *baskets);
-
-/* The number of a product; -1 if no basket has it. */
-extern int64 ProductNumber(Baskets *baskets, Word name);
-
-static inline Word
-ProductName(const Baskets *baskets, uint32 product)
-{
-	return (Word){baskets->products[product].name, baskets->products[product].length};
-}
 
 /* Reads all baskets, from the first one on. */
 typedef struct BasketReader

@@ -249,15 +249,15 @@ CountTriangle(Counting *c, int32 first, const uint32 *members, int32 nmembers)
 static void
 InitCounting(Counting *c, Baskets *baskets, ProductSets *found, uint32 min_baskets)
 {
-	uint32 n = Max(baskets->nproducts, 1);
+	uint32 n = Max(baskets->products.n, 1);
 
 	*c = (Counting){.baskets = baskets, .found = found, .min_baskets = min_baskets};
 	c->place = palloc_extended(mul_size(n, sizeof(int32)), MCXT_ALLOC_HUGE);
 	c->frequent = palloc_extended(mul_size(n, sizeof(uint32)), MCXT_ALLOC_HUGE);
-	for (uint32 p = 0; p < baskets->nproducts; p++)
+	for (uint32 p = 0; p < baskets->products.n; p++)
 	{
 		c->place[p] = -1;
-		if (baskets->products[p].baskets >= min_baskets)
+		if (baskets->products.list[p].baskets >= min_baskets)
 		{
 			c->place[p] = c->nfrequent;
 			c->frequent[c->nfrequent++] = p;

@@ -62,23 +62,33 @@ typedef struct DueCustomer
 
 /* ---------- where the customer stands on a day ---------- */
 
-/* Purchases up to a day, and whether it has an order or a refund itself; false if there is none. */
+/* What a customer had bought by a day. */
+typedef struct Bought
+{
+	Past past;
+	bool changed;  /* the day has an order or a refund itself */
+	int64 on_day;  /* what the day brought, net of refunds */
+	int128 in_all; /* and all days up to it */
+} Bought;
+
+/* False: nothing by then. */
 static bool
-PastOf(const DueCustomer *customer, DateADT day, Past *past, bool *changed)
+BoughtBy(const DueCustomer *customer, DateADT day, Bought *bought)
 {
 	HistoryReader reader;
 	PurchaseDay purchase;
 
-	*past = (Past){0};
-	*changed = false;
+	*bought = (Bought){0};
 	RecallHistory(&reader, customer->history);
 	while (ReadPurchaseDay(&reader, &purchase) && purchase.day <= day)
 	{
-		*changed = purchase.day == day;
+		bought->changed = purchase.day == day;
+		bought->on_day = bought->changed ? purchase.amount : 0;
+		bought->in_all += purchase.amount;
 		if (purchase.orders > 0)
-			CountPurchase(past, purchase.day);
+			CountPurchase(&bought->past, purchase.day);
 	}
-	return past->purchase_days > 0;
+	return bought->past.purchase_days > 0;
 }
 
 static inline bool
@@ -164,19 +174,22 @@ static int
 HappensOn(const DueCustomer *customer, DateADT day, int kinds)
 {
 	int happens = 0;
-	Past past;
+	Bought bought;
+	const Past *past = &bought.past;
 	bool changed;
 
-	if (!PastOf(customer, day, &past, &changed))
+	if (!BoughtBy(customer, day, &bought))
 		return 0;
-	if (past.last == day)
+	changed = bought.changed;
+	/* who gave back as much as they bought, that day or in all, has nothing to be thanked for */
+	if (past->last == day && bought.on_day > 0)
 		happens |= DUE_THANKS;
-	if (past.purchase_days == 1 && customer->second_purchase > 0 &&
-		day - past.first == customer->second_purchase)
+	if (past->purchase_days == 1 && bought.in_all > 0 && customer->second_purchase > 0 &&
+		day - past->first == customer->second_purchase)
 		happens |= DUE_SECOND_PURCHASE;
-	if (IsAnniversary(past.first, day))
+	if (bought.in_all > 0 && IsAnniversary(past->first, day))
 		happens |= DUE_ANNIVERSARY;
-	if ((kinds & DUE_LAPSE) != 0 && past.last != day && Lapses(customer, &past, day))
+	if ((kinds & DUE_LAPSE) != 0 && past->last != day && Lapses(customer, past, day))
 		happens |= DUE_LAPSE;
 	if ((kinds & (DUE_ENTERED_TOP | DUE_LEFT_TOP)) != 0 && customer->rfm != NULL)
 	{
@@ -197,6 +210,44 @@ HappensOn(const DueCustomer *customer, DateADT day, int kinds)
 	return happens & kinds;
 }
 
+/* Whether thanks of that day are due, by all days before: as DueOn() finds out, in one pass. */
+static bool
+ThanksAreDue(const DueCustomer *customer, DateADT day, int pause)
+{
+	HistoryReader reader;
+	PurchaseDay purchase;
+	int64 given = PG_INT64_MIN;
+
+	RecallHistory(&reader, customer->history);
+	while (ReadPurchaseDay(&reader, &purchase) && purchase.day <= day)
+		if (purchase.orders > 0 && purchase.amount > 0 && given + pause <= purchase.day)
+			given = purchase.day;
+	return given == day;
+}
+
+/* The same for another kind, which may happen on any day from the first on. */
+static bool
+KindIsDue(const DueCustomer *customer, DateADT day, DateADT first, int pause, int kind)
+{
+	DateADT start = day; /* of the chain in which each follows within the pause */
+	DateADT given;
+
+	for (DateADT earlier = day - 1; earlier >= first && start - earlier < pause; earlier--)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (HappensOn(customer, earlier, kind) != 0)
+			start = earlier;
+	}
+	given = start;
+	for (DateADT next = start + pause; next <= day; next++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (next - given >= pause && HappensOn(customer, next, kind) != 0)
+			given = next;
+	}
+	return given == day;
+}
+
 /*
  * Those of the kinds that happen on a day and are due: not within the pause of a day on which
  * the same was due.  Where nothing happened for a whole pause, what comes next is due; from
@@ -206,31 +257,15 @@ static int
 DueOn(const DueCustomer *customer, DateADT day, int pause)
 {
 	int due = HappensOn(customer, day, ~0);
-	Past past;
-	bool changed;
+	Bought bought;
 
-	if ((due & DUE_REPEATING) == 0 || pause == 0 || !PastOf(customer, day, &past, &changed))
+	if ((due & DUE_REPEATING) == 0 || pause == 0 || !BoughtBy(customer, day, &bought))
 		return due;
 	for (int kind = 1; kind <= DUE_STATUS; kind <<= 1)
-	{
-		DateADT start = day; /* of the chain in which each follows within the pause */
-		DateADT given;
-
-		if ((due & DUE_REPEATING & kind) == 0)
-			continue;
-		for (DateADT earlier = day - 1; earlier >= past.first && start - earlier < pause; earlier--)
-		{
-			CHECK_FOR_INTERRUPTS();
-			if (HappensOn(customer, earlier, kind) != 0)
-				start = earlier;
-		}
-		given = start;
-		for (DateADT next = start + pause; next <= day; next++)
-			if (next - given >= pause && HappensOn(customer, next, kind) != 0)
-				given = next;
-		if (given != day)
+		if ((due & DUE_REPEATING & kind) != 0 &&
+			!(kind == DUE_THANKS ? ThanksAreDue(customer, day, pause)
+								 : KindIsDue(customer, day, bought.past.first, pause, kind)))
 			due &= ~kind;
-	}
 	return due;
 }
 

@@ -1,5 +1,6 @@
 /*
- * label_selectivity.c: how many customers have a label, for the planner.
+ * label_selectivity.c: how many customers have a label, and how their histories are joined, for the
+ * planner.
  *
  * A view computes segment, lifecycle and tiers from the history, the models and the day, so the
  * planner has no statistics of them: it would expect one customer in two hundred whatever the
@@ -15,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/cost.h"
 #include "optimizer/geqo.h"
 #include "optimizer/paths.h"
 #include "utils/array.h"
@@ -23,6 +25,7 @@
 #include "utils/selfuncs.h"
 #include "utils/syscache.h"
 
+#include "base/plan_choice.h"
 #include "source/label_selectivity.h"
 
 #define SAMPLE "label_sample"
@@ -59,6 +62,8 @@ LabelColumn(Node *expression)
 	if (!OidIsValid(support) || strcmp(get_func_name(support), "label_support") != 0)
 		return NULL;
 	name = get_func_name(call->funcid);
+	if (strcmp(name, "segment_on_day") == 0)
+		name = "segment";
 	/* of a predicted value, which is a float */
 	if (strcmp(name, "value_tier") == 0 && exprType(linitial(call->args)) == FLOAT8OID)
 		name = "predicted_tier";
@@ -188,8 +193,9 @@ ShareOfLabel(PlannerInfo *root, const RestrictInfo *clause, double *share)
 	return found;
 }
 
-static RelOptInfo *
-SearchJoins(PlannerInfo *root, int levels_needed, List *initial_rels)
+/* Sets the selectivity of conditions about labels. */
+static void
+SetLabelShares(PlannerInfo *root, List *initial_rels)
 {
 	ListCell *rel;
 	ListCell *clause;
@@ -203,11 +209,89 @@ SearchJoins(PlannerInfo *root, int levels_needed, List *initial_rels)
 			if (ShareOfLabel(root, condition, &share))
 				condition->norm_selec = condition->outer_selec = share;
 		}
+}
+
+/* Whether an index of a key gives the rows in an order that a join can use. */
+static bool
+ComesInOrder(const RelOptInfo *rel)
+{
+	ListCell *cell;
+
+	foreach (cell, rel->pathlist)
+	{
+		const Path *path = lfirst(cell);
+
+		if (path->pathkeys != NIL && IsA(path, IndexPath) &&
+			((const IndexPath *) path)->indexinfo->unique &&
+			((const IndexPath *) path)->indexinfo->nkeycolumns == 1)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether all that is joined are tables of a source and its customers, by indexes in the order of
+ * their keys, and too many for a hash table in the processor's cache (see plan_choice.h): then
+ * merging takes less than half the time of hashing, though the planner has it at twice the cost.
+ */
+static bool
+MergingPays(PlannerInfo *root, List *initial_rels)
+{
+	int of_source = 0;
+	int others = 0;
+	ListCell *cell;
+
+	foreach (cell, initial_rels)
+	{
+		const RelOptInfo *rel = lfirst(cell);
+		const RangeTblEntry *table;
+
+		if (rel->reloptkind != RELOPT_BASEREL)
+			return false;
+		table = root->simple_rte_array[rel->relid];
+		/* the day, and what is computed for each row */
+		if (table->rtekind == RTE_FUNCTION || table->rtekind == RTE_RESULT ||
+			(table->rtekind == RTE_SUBQUERY && !bms_is_empty(rel->lateral_relids)))
+			continue;
+		if (table->rtekind != RTE_RELATION || !ComesInOrder(rel) ||
+			IsCached(rel->rows, rel->reltarget->width))
+			return false;
+		if (OidIsValid(get_relname_relid(SAMPLE, get_rel_namespace(table->relid))))
+			of_source++;
+		else
+			others++;
+	}
+	return of_source > 0 && others == 1;
+}
+
+static RelOptInfo *
+SearchAsUsual(PlannerInfo *root, int levels_needed, List *initial_rels)
+{
 	if (previous_join_search != NULL)
 		return previous_join_search(root, levels_needed, initial_rels);
 	if (enable_geqo && levels_needed >= geqo_threshold)
 		return geqo(root, levels_needed, initial_rels);
 	return standard_join_search(root, levels_needed, initial_rels);
+}
+
+static RelOptInfo *
+SearchJoins(PlannerInfo *root, int levels_needed, List *initial_rels)
+{
+	bool hash_joins = enable_hashjoin;
+	RelOptInfo *joined;
+
+	SetLabelShares(root, initial_rels);
+	enable_hashjoin = hash_joins && !MergingPays(root, initial_rels);
+	PG_TRY();
+	{
+		joined = SearchAsUsual(root, levels_needed, initial_rels);
+	}
+	PG_FINALLY();
+	{
+		enable_hashjoin = hash_joins;
+	}
+	PG_END_TRY();
+	return joined;
 }
 
 void

@@ -240,19 +240,11 @@ LifecycleOf(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule
 	return won_back ? LIFECYCLE_WON_BACK : LIFECYCLE_ACTIVE;
 }
 
-/* The body of lifecycle(history, as_of, active_days [, inactive_days] …). */
-static Datum
-AnswerLifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhythm,
-				const ClvModel *model)
+Lifecycle
+RecallLifecycle(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule)
 {
-	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
-	const PurchaseHistory *history = PG_GETARG_HISTORY(0);
-	uint64 serial = rhythm == NULL ? HistorySerial(history) : 0;
-	uint64 fingerprint = model != NULL ? model->fingerprint : 0;
-	LapseRule rule;
-	/*
-	 * the last answer, since a view asks for the lifecycle and for the segment that depends on it
-	 */
+	uint64 serial = rule->rhythm == NULL ? HistorySerial(history) : 0;
+	uint64 fingerprint = rule->model != NULL ? rule->model->fingerprint : 0;
 	static struct
 	{
 		uint64 history; /* serial number; 0 if nothing is kept */
@@ -262,6 +254,29 @@ AnswerLifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel 
 		int64 inactive;
 		Lifecycle lifecycle;
 	} last;
+
+	if (serial == 0 || last.history != serial || last.model != fingerprint || last.as_of != as_of ||
+		last.active != rule->active || last.inactive != rule->inactive)
+	{
+		last.history = 0;
+		last.lifecycle = LifecycleOf(history, as_of, rule);
+		last.history = serial;
+		last.model = fingerprint;
+		last.as_of = as_of;
+		last.active = rule->active;
+		last.inactive = rule->inactive;
+	}
+	return last.lifecycle;
+}
+
+/* The body of lifecycle(history, as_of, active_days [, inactive_days] …). */
+static Datum
+AnswerLifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel *rhythm,
+				const ClvModel *model)
+{
+	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
+	LapseRule rule;
+	Lifecycle lifecycle;
 
 	rule.active = CheckedDays(PG_GETARG_INT32(2), "active_days");
 	rule.inactive =
@@ -273,20 +288,10 @@ AnswerLifecycle(FunctionCallInfo fcinfo, bool inactive_given, const RhythmModel 
 						errmsg("inactive_days must not be below active_days"),
 						errdetail("They are " INT64_FORMAT " and " INT64_FORMAT ".", rule.inactive,
 								  rule.active)));
-	if (serial == 0 || last.history != serial || last.model != fingerprint || last.as_of != as_of ||
-		last.active != rule.active || last.inactive != rule.inactive)
-	{
-		last.history = 0;
-		last.lifecycle = LifecycleOf(history, as_of, &rule);
-		last.history = serial;
-		last.model = fingerprint;
-		last.as_of = as_of;
-		last.active = rule.active;
-		last.inactive = rule.inactive;
-	}
-	if (last.lifecycle == LIFECYCLES)
+	lifecycle = RecallLifecycle(PG_GETARG_HISTORY(0), as_of, &rule);
+	if (lifecycle == LIFECYCLES)
 		PG_RETURN_NULL();
-	return LifecycleText(last.lifecycle);
+	return LifecycleText(lifecycle);
 }
 
 /* (history, as_of, active_days [, inactive_days]) */

@@ -45,6 +45,10 @@ LapseRuleFor(int64 active, const ClvModel *model)
 /* The customer's lifecycle on that day; LIFECYCLES for none, without a purchase by then. */
 extern Lifecycle LifecycleOf(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule);
 
+/* The same, kept for the next column of the row that asks for it. */
+extern Lifecycle
+RecallLifecycle(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule);
+
 /* Whether such a silence makes the customer lapsing or inactive. */
 extern bool HasLapsed(const LapseRule *rule, const Past *past, int64 silence);
 

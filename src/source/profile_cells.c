@@ -29,7 +29,9 @@ typedef struct ProfileCell
 	int64 buyers;
 	int64 repeaters;
 	int64 counted;
+	int64 m_scores;  /* their sum */
 	int128 monetary; /* in units of 10^-MAX_SCALE */
+	int scale;       /* largest display scale of the amounts, as sum() has it */
 } ProfileCell;
 
 #define SH_PREFIX profiles
@@ -90,8 +92,9 @@ FindProfileCell(ProfileState *state, uint32 key)
 
 	if (!found)
 	{
-		cell->customers = cell->buyers = cell->repeaters = cell->counted = 0;
+		cell->customers = cell->buyers = cell->repeaters = cell->counted = cell->m_scores = 0;
 		cell->monetary = 0;
+		cell->scale = 0;
 	}
 	return cell;
 }
@@ -125,7 +128,10 @@ SmallNumber(FunctionCallInfo fcinfo, int argument)
 	return PG_ARGISNULL(argument) ? 0 : (uint8) PG_GETARG_INT32(argument);
 }
 
-/* (state, lifecycle, value_decile, r_score, f_score, first_purchase, frequency, monetary) */
+/*
+ * (state, lifecycle, value_decile, r_score, f_score, m_score, first_purchase, frequency,
+ * monetary)
+ */
 PG_FUNCTION_INFO_V1(profile_cells_transfn);
 Datum
 profile_cells_transfn(PG_FUNCTION_ARGS)
@@ -143,14 +149,19 @@ profile_cells_transfn(PG_FUNCTION_ARGS)
 	cell = FindProfileCell(state, lifecycle << 24 | SmallNumber(fcinfo, 2) << 16 |
 									  SmallNumber(fcinfo, 3) << 8 | SmallNumber(fcinfo, 4));
 	cell->customers++;
-	cell->buyers += !PG_ARGISNULL(5);
-	if (!PG_ARGISNULL(6))
-	{
-		cell->repeaters += PG_GETARG_INT64(6) > 1;
-		cell->counted += PG_GETARG_INT64(6) > 0;
-	}
+	cell->m_scores += SmallNumber(fcinfo, 5);
+	cell->buyers += !PG_ARGISNULL(6);
 	if (!PG_ARGISNULL(7))
-		cell->monetary += AmountOf(PG_GETARG_DATUM(7));
+	{
+		cell->repeaters += PG_GETARG_INT64(7) > 1;
+		cell->counted += PG_GETARG_INT64(7) > 0;
+	}
+	if (!PG_ARGISNULL(8))
+	{
+		cell->monetary += AmountOf(PG_GETARG_DATUM(8));
+		cell->scale =
+			Max(cell->scale, DatumGetInt32(DirectFunctionCall1(numeric_scale, PG_GETARG_DATUM(8))));
+	}
 	PG_RETURN_POINTER(state);
 }
 
@@ -165,7 +176,9 @@ AddProfileCell(ProfileState *state, const ProfileCell *other, const uint32 *life
 	cell->buyers += other->buyers;
 	cell->repeaters += other->repeaters;
 	cell->counted += other->counted;
+	cell->m_scores += other->m_scores;
 	cell->monetary += other->monetary;
+	cell->scale = Max(cell->scale, other->scale);
 }
 
 PG_FUNCTION_INFO_V1(profile_cells_combine);
@@ -268,17 +281,20 @@ profile_cells_finalfn(PG_FUNCTION_ARGS)
 		int decile = cell->key >> 16 & 255;
 		int r = cell->key >> 8 & 255;
 		int f = cell->key & 255;
-		Datum values[9] = {lifecycle == 0 ? (Datum) 0
-										  : PointerGetDatum(state->lifecycles[lifecycle - 1]),
-						   Int32GetDatum(decile),
-						   Int32GetDatum(r),
-						   Int32GetDatum(f),
-						   Int64GetDatum(cell->customers),
-						   Int64GetDatum(cell->buyers),
-						   Int64GetDatum(cell->repeaters),
-						   Int64GetDatum(cell->counted),
-						   NumericGetDatum(NumericFromInt128(cell->monetary, MAX_SCALE))};
-		bool nulls[9] = {lifecycle == 0, decile == 0, r == 0, f == 0};
+		int scale = Min(cell->scale, MAX_SCALE);
+		Datum values[10] = {
+			lifecycle == 0 ? (Datum) 0 : PointerGetDatum(state->lifecycles[lifecycle - 1]),
+			Int32GetDatum(decile),
+			Int32GetDatum(r),
+			Int32GetDatum(f),
+			Int64GetDatum(cell->customers),
+			Int64GetDatum(cell->buyers),
+			Int64GetDatum(cell->repeaters),
+			Int64GetDatum(cell->counted),
+			NumericGetDatum(
+				NumericFromInt128(cell->monetary / PowerOfTen[MAX_SCALE - scale], scale)),
+			Int64GetDatum(cell->m_scores)};
+		bool nulls[10] = {lifecycle == 0, decile == 0, r == 0, f == 0};
 
 		AddToRowArray(&rows, values, nulls);
 	}

@@ -48,7 +48,7 @@ SegmentOfScore(const SegmentScheme *scheme, RfmScore score, const PurchaseHistor
 	position = PositionForCustomer(scheme, r, f, m, LIFECYCLE_NEW, met);
 	for (int lifecycle = LIFECYCLE_NEW + 1; lifecycle < LIFECYCLES; lifecycle++)
 		if (PositionForCustomer(scheme, r, f, m, (Lifecycle) lifecycle, met) != position)
-			return PositionForCustomer(scheme, r, f, m, LifecycleOf(history, day, rule), met);
+			return PositionForCustomer(scheme, r, f, m, RecallLifecycle(history, day, rule), met);
 	return position;
 }
 
@@ -103,11 +103,11 @@ LapseArguments(FunctionCallInfo fcinfo, int argument, ModelCache *cache, LapseRu
 static inline int32
 MetArgument(FunctionCallInfo fcinfo, int argument)
 {
-	return PG_ARGISNULL(argument) ? 0 : PG_GETARG_INT32(argument);
+	return argument >= PG_NARGS() || PG_ARGISNULL(argument) ? 0 : PG_GETARG_INT32(argument);
 }
 
 /*
- * (history, rfm_model, day, scheme, active_days, clv_model, met): as segment(rfm_score(),
+ * (history, rfm_model, day, scheme, active_days, clv_model [, met]): as segment(rfm_score(),
  * lifecycle())
  */
 PG_FUNCTION_INFO_V1(segment_on_day);
@@ -131,6 +131,14 @@ segment_on_day(PG_FUNCTION_ARGS)
 	/* a copy: the cached one is freed as soon as another scheme comes */
 	label = scheme->labels[position - 1];
 	PG_RETURN_DATUM(PointerGetDatum(memcpy(palloc(VARSIZE(label)), label, VARSIZE(label))));
+}
+
+/* The same without `met`: a function of its own, since it is strict. */
+PG_FUNCTION_INFO_V1(segment_on_day_strict);
+Datum
+segment_on_day_strict(PG_FUNCTION_ARGS)
+{
+	return segment_on_day(fcinfo);
 }
 
 /* ---------- moves between segments ---------- */

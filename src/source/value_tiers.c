@@ -10,7 +10,9 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/shmem.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
@@ -248,4 +250,16 @@ value_tier_numeric(PG_FUNCTION_ARGS)
 			!PG_ARGISNULL(i + 1) && DatumGetBool(DirectFunctionCall2(numeric_ge, PG_GETARG_DATUM(0),
 																	 PG_GETARG_DATUM(i + 1)));
 	return TierWord(at_least[0], at_least[1]);
+}
+
+/* (value, deciles): 1 + how many of the lowest values of the deciles are above it. */
+PG_FUNCTION_INFO_V1(value_decile);
+Datum
+value_decile(PG_FUNCTION_ARGS)
+{
+	const ArrayType *deciles = PG_GETARG_ARRAYTYPE_P(1);
+	/* the same arguments, and our fn_extra is its */
+	int reached = DatumGetInt32(width_bucket_array(fcinfo));
+
+	PG_RETURN_INT32(1 + ArrayGetNItems(ARR_NDIM(deciles), ARR_DIMS(deciles)) - reached);
 }
