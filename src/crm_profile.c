@@ -7,7 +7,6 @@
 #include "base/row_stream.h"
 #include "clv/clv_holdout.h"
 #include "clv/clv_record.h"
-#include "history/history_join.h"
 #include "orders/collect_histories.h"
 #include "orders/history_aggregate.h"
 #include "orders/order_workers.h"
@@ -30,7 +29,6 @@ void
 _PG_init(void)
 {
 	InitRowStreams();
-	InitHistoryJoin();
 	InitCollectHistories();
 	InitHistoryAggregate();
 	InitOrderWorkers();

@@ -175,29 +175,3 @@ DROP SCHEMA trade CASCADE;
 DROP ROLE regress_crm_reader;
 DROP ROLE regress_crm_some;
 DROP ROLE regress_crm_none;
-
--- large histories are merged with customers in the order of their keys, not hashed
-SET search_path = public, crm_profile;
-CREATE TABLE many_customers AS SELECT i AS id FROM generate_series(1, 200000) i;
-CREATE TABLE many_histories AS SELECT id AS customer, '{2025-01-01: 10}'::purchase_history AS history, 1 AS one FROM many_customers;
-ALTER TABLE many_customers ADD PRIMARY KEY (id);
-ALTER TABLE many_histories ADD PRIMARY KEY (customer);
-VACUUM ANALYZE many_customers, many_histories;
-CREATE FUNCTION join_of(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	plan json;
-BEGIN
-	EXECUTE 'EXPLAIN (FORMAT json, COSTS OFF) ' || query INTO plan;
-	RETURN substring(plan::text FROM '"(Hash|Merge) Join"');
-END $$;
-SET max_parallel_workers_per_gather = 0;
-SET work_mem = '64MB';
-SET enable_nestloop = off;
-SELECT join_of('SELECT count(one) FROM many_customers c LEFT JOIN many_histories h ON h.customer = c.id') AS plain, join_of('SELECT count(history) FROM many_customers c LEFT JOIN many_histories h ON h.customer = c.id') AS history,
-	join_of('SELECT count(history) FROM many_customers c LEFT JOIN many_histories h ON h.customer = c.id WHERE c.id % 7 = 3 AND h.customer < 1000') AS few;
-SELECT count(history) FROM many_customers c LEFT JOIN many_histories h ON h.customer = c.id WHERE c.id > 7;
-RESET max_parallel_workers_per_gather;
-RESET work_mem;
-RESET enable_nestloop;
-DROP TABLE many_customers, many_histories;
-DROP FUNCTION join_of;

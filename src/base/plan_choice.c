@@ -40,20 +40,15 @@ MissesOfList(const List *plans)
 	return misses;
 }
 
-double
-HashTableMisses(double rows, int width, double looks)
-{
-	return IsCached(rows, width) ? 0 : MISS_COST * looks;
-}
-
 /* Of one join alone. */
 static double
 MissesOfJoin(const Plan *join)
 {
 	const Plan *table = innerPlan(join);
 
-	return HashTableMisses(table->plan_rows, table->plan_width,
-						   table->plan_rows + outerPlan(join)->plan_rows);
+	if (IsCached(table->plan_rows, table->plan_width))
+		return 0;
+	return MISS_COST * (table->plan_rows + outerPlan(join)->plan_rows);
 }
 
 double

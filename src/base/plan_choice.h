@@ -15,12 +15,6 @@ extern double HashJoinMisses(const Plan *plan);
 
 #define NO_HASH_JOIN (-1.0)
 
-/*
- * The same for a hash table of so many rows of that width, of which each of `looks` rows is put in
- * or looked up.
- */
-extern double HashTableMisses(double rows, int width, double looks);
-
 /* Whether a hash table of such rows stays in a processor's cache. */
 extern bool IsCached(double rows, int width);
 
