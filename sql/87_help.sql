@@ -103,6 +103,8 @@ BEGIN
 				'columns', (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'comment', col_description(c.oid, a.attnum))) ORDER BY a.attnum)
 					FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
 				'questions', (SELECT jsonb_agg(jsonb_build_object('question', q.question, 'sql', format(q.query, source))) FROM crm_profile_internal.source_questions() q WHERE q.view = c.relname))) ORDER BY c.relname), '[]')
-			FROM pg_class c WHERE c.relnamespace = to_regnamespace(quote_ident(source)) AND c.relkind = 'v' AND c.relname NOT IN ('prospect_model', 'segment_summary', 'model_card') AND has_table_privilege(c.oid, 'SELECT'))) INTO described;
+			FROM pg_class c WHERE c.relnamespace = to_regnamespace(quote_ident(source)) AND c.relkind = 'v' AND c.relname NOT IN ('prospect_model', 'segment_summary', 'model_card', 'orders_elsewhere') AND has_table_privilege(c.oid, 'SELECT')
+				-- nor those that stand for tables elsewhere
+				AND NOT EXISTS (SELECT FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid WHERE w.ev_class = c.oid AND d.refobjid = 'crm_profile_internal.rows_elsewhere(anyelement, text)'::regprocedure))) INTO described;
 	RETURN described;
 END $$; -- a source for catalogues and language models: the views that you may read, what a row of each is, columns with types and comments, units, questions with their SQL

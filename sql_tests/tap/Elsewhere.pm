@@ -49,7 +49,7 @@ sub source_of_shop
 		payments => 'payments', payment_customer => 'customer_id', payment_due => 'due_on', payment_paid => 'paid_on', payment_amount => 'amount', birthday => 'born'" . ($more // '') . ')';
 }
 
-# answers_of_shop(NODE, DATABASE, OPTIONS): what the views and functions of the source answer, as a hash; before: SQL that is run before
+# answers_of_shop(NODE, DATABASE, OPTIONS): what the views and functions of the source answer, as a hash; before: SQL that is run before; every: of more functions, which take longer
 sub answers_of_shop
 {
 	my ($node, $database, %options) = @_;
@@ -60,12 +60,20 @@ sub answers_of_shop
 		'evaluation' => q{crm_profile.evaluate_scheme('shop', 'standard', '2025-01-01', 90) v}, 'comparison' => q{crm_profile.compare_schemes('shop', NULL, '2025-01-01', 90) v},
 		'payments' => q{crm_profile.payment_behaviour('shop', '2025-01-01') v}, 'audience' => q{crm_profile.select_audience('shop', 'segment = ''At Risk''') v}, 'niches' => q{crm_profile.profitable_niches('shop') v},
 		'segment' => q{crm_profile.explain_segment('shop', 'At Risk') v}, 'report' => q{crm_profile.report('shop') v});
+	%queries = (%queries, 'affinity' => q{shop.product_affinity('2025-01-01') v}, 'complements' => q{crm_profile.complements('shop', 'p3', '2025-01-01') v},
+		'next product' => q{crm_profile.next_product('shop', '43') v}, 'plan' => q{crm_profile.campaign_plan('shop', 500, 2) v}, 'contacts to be made' => q{crm_profile.plan_contacts('shop', 500, 2) v},
+		'groups' => q{crm_profile.customer_groups('shop', 3) v}, 'nearest' => q{crm_profile.nearest_customers('shop', 43) v}, 'prospects' => q{crm_profile.match_prospects('shop') v}, 'cards' => q{crm_profile.segment_card('shop') v},
+		'drift' => q{crm_profile.segment_drift('shop', '2025-01-01', '2025-05-01') v}, 'value migration' => q{crm_profile.segment_value_migration('shop', '2025-01-01', '2025-05-01') v},
+		'variance' => q{crm_profile.segment_variance('shop') v}, 'faults' => q{crm_profile.check_source('shop') v}, 'description' => q{crm_profile.describe_source('shop') v}, 'now' => q{crm_profile.profile_now('shop', 43) v},
+		map { ("$_, a day" => "crm_profile.$_('shop', as_of => '2025-01-01') v") } qw(cohort_value costly_customers new_and_returning returning_customer_rate seasonal_buyers second_purchase value_concentration)) if $options{every};
 	# one session: an error is told under the name of its query
 	my $script = ($options{before} // '') . qq{SET timezone = 'UTC';\n};
 	$script .= qq{\\echo == $_\nSELECT v::text FROM $queries{$_} ORDER BY v::text COLLATE "C";\n\\if :ERROR\n\\echo :LAST_ERROR_MESSAGE\n\\endif\n} for sort keys %queries;
 	my ($status, $out) = $node->psql($database, $script, on_error_stop => 0);
 	# when something was found, or fitted, differs
 	$out =~ s/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+\+00|\d{4}-\d\d-\d\d \d\d:\d\d UTC//g;
+	# the last digits of sums of floats, whose rows come in another order
+	$out =~ s/(-?\d+\.\d{12,})/sprintf '%.11g', $1/ge;
 	return { map { /\A(.*?)\n(.*)\z/s ? ($1, $2) : ($_, '') } grep { $_ ne '' } split /^== /m, $out };
 }
 

@@ -24,22 +24,54 @@ $node->safe_psql('shop', sprintf "SELECT citus_set_coordinator_host('%s', %d)", 
 $node->safe_psql('shop', sprintf "SELECT citus_add_node('%s', %d)", $_->host, $_->port) for @nodes[ 1, 2 ];
 $node->safe_psql('postgres', 'CREATE DATABASE alone');
 $node->safe_psql('alone', 'CREATE EXTENSION crm_profile');
+$node->safe_psql('shop', 'CREATE ROLE clerk LOGIN');
 create_shop($node, $_) for qw(alone shop);
 my %columns = shop_tables();
+
+# compare(HERE, THERE, NAME): every answer of THERE is that of HERE
+sub compare
+{
+	my ($here, $there, $name) = @_;
+	is($there->{$_}, $here->{$_}, "$name: $_") for sort keys %$here;
+	return;
+}
+
 $node->safe_psql('shop', "SELECT create_distributed_table('$_', '$columns{$_}', colocate_with => 'none')") for sort keys %columns;
 my ($status, $out, $err) = $node->psql('shop', source_of_shop());
 unlike($err, qr/WARNING/, 'no warnings at create_source');
 like($node->safe_psql('shop', q{SELECT crm_profile.explain_source('shop')}), qr/Citus distributes public\.orders by customer_id: the workers make/, 'the workers make the histories');
 $node->safe_psql('alone', source_of_shop());
-$node->safe_psql($_, q{SELECT crm_profile.refresh('shop'); SELECT count(*) FROM crm_profile.check_source('shop')}) for qw(alone shop);
-my ($here, $there) = map { answers_of_shop($node, $_) } qw(alone shop);
-is($there->{$_}, $here->{$_}, $_) for sort keys %$here;
+# a reader who may see the customers of one country
+my $reader = q{GRANT SELECT ON ALL TABLES IN SCHEMA public TO clerk; GRANT USAGE ON SCHEMA shop TO clerk; GRANT SELECT ON ALL TABLES IN SCHEMA shop TO clerk;
+	ALTER TABLE customers ENABLE ROW LEVEL SECURITY; CREATE POLICY germans ON customers TO clerk USING (country = 'DE')};
+$node->safe_psql($_, q{SELECT crm_profile.refresh('shop'); SELECT count(*) FROM crm_profile.check_source('shop');} . $reader) for qw(alone shop);
+my $here = answers_of_shop($node, 'alone', every => 1);
+my @failed = grep { $here->{$_} !~ /^(\(|$)/ && !/^(report|description)$/ } sort keys %$here;
+is("@failed", '', 'all of it works on one server');
+compare($here, answers_of_shop($node, 'shop', every => 1), 'all distributed');
+compare(answers_of_shop($node, 'alone', every => 1, before => 'SET ROLE clerk;'), answers_of_shop($node, 'shop', every => 1, before => 'SET ROLE clerk;'), 'a reader under a policy');
+$node->safe_psql($_, q{SELECT crm_profile.alter_source('shop', materialize => true); SELECT crm_profile.refresh('shop')}) for qw(alone shop);
+compare(answers_of_shop($node, 'alone', every => 1), answers_of_shop($node, 'shop', every => 1), 'materialised');
+$node->safe_psql($_, 'DELETE FROM orders WHERE customer_id = 42') for qw(alone shop);
+is($node->safe_psql('shop', q{SELECT histories_deleted FROM crm_profile.forget_customer('shop', 42)}), 1, 'a customer is forgotten');
+
 ($status, $out, $err) = $node->psql('shop', q{SELECT crm_profile.alter_source('shop', ordered_at => 'sold_at::date')});
 like($err, qr/must not depend on/, 'days that the workers would see otherwise');
 ($status, $out, $err) = $node->psql('shop', q{SELECT customer_id, crm_profile.purchase_history_agg(sold_at, total) FROM orders GROUP BY customer_id});
 like($err, qr/time zone of another server/, 'in plain SQL as well');
-$node->safe_psql('shop', q{SELECT undistribute_table('customers'); SELECT create_reference_table('customers'); SELECT crm_profile.alter_source('shop'); SELECT crm_profile.refresh('shop')});
-is(answers_of_shop($node, 'shop')->{customer_profile}, $here->{customer_profile}, 'customers as a reference table');
+$node->safe_psql('shop', q{SELECT crm_profile.drop_source('shop')});
+
+# other layouts: customers and leads on every node, and orders by another column than the customer, distributed when the source is there
+$node->safe_psql('shop', "DROP TABLE $_") for sort keys %columns;
+create_shop($node, 'shop');
+$node->safe_psql('shop', "SELECT create_reference_table('$_')") for qw(customers leads);
+$node->safe_psql('shop', "SELECT create_distributed_table('$_', '$columns{$_}')") for grep { !/^(customers|leads|orders)$/ } sort keys %columns;
+$node->safe_psql('shop', source_of_shop());
+$node->safe_psql('shop', q{SELECT create_distributed_table('orders', 'id')});
+($status, $out, $err) = $node->psql('shop', q{SELECT crm_profile.refresh('shop')});
+like($err, qr/Citus distributes relation public\.orders since the source was defined/i, 'orders are distributed later');
+$node->safe_psql('shop', q{SELECT crm_profile.alter_source('shop'); SELECT crm_profile.refresh('shop'); SELECT count(*) FROM crm_profile.check_source('shop')});
+compare($here, answers_of_shop($node, 'shop', every => 1), 'customers on every node, orders by their number');
 $_->stop for @nodes;
 
 done_testing();

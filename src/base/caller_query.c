@@ -11,8 +11,11 @@
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/cost.h"
+#include "optimizer/planner.h"
 #include "parser/parse_coerce.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
@@ -24,8 +27,14 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
+#include "base/compat.h"
+#include EXPLAIN_FORMAT_HEADER
+#include EXPLAIN_STATE_HEADER
+
 #include "base/caller_query.h"
 #include "base/plan_choice.h"
+
+QueryExplanation *query_explanation = NULL;
 
 pg_noreturn static void
 QueryRefused(const char *function, const char *why)
@@ -115,19 +124,123 @@ QueryContext(void *query)
 	errcontext("SQL statement \"%s\"", (char *) query);
 }
 
-/* Runs a plan under the caller's snapshot, as SPI would; `packing`: unless it is NULL. */
-static void
-RunPlan(PlannedStmt *plan, const char *text, DestReceiver *receiver, RowPacking *packing)
-{
-	QueryDesc *query =
-		CreateQueryDesc(plan, text, GetActiveSnapshot(), InvalidSnapshot,
-						packing != NULL ? packing->receiver : receiver, NULL, NULL, 0);
+/* ---------- EXPLAIN ---------- */
 
-	ExecutorStart(query, 0);
-	if (packing != NULL)
-		packing->start(packing, outerPlanState(query->planstate));
-	RunExecutor(query);
-	ExecutorFinish(query);
+/* The plan of a query that has been started, as EXPLAIN writes it. */
+static char *
+WritePlan(QueryDesc *query, MemoryContext context, bool costs)
+{
+	ExplainState *es = NewExplainState();
+	char *text;
+
+	es->analyze = query->instrument_options != 0;
+	es->timing = (query->instrument_options & INSTRUMENT_TIMER) != 0;
+	es->buffers = (query->instrument_options & INSTRUMENT_BUFFERS) != 0;
+	es->wal = (query->instrument_options & INSTRUMENT_WAL) != 0;
+	es->costs = costs;
+	ExplainPrintPlan(es, query);
+	text = MemoryContextStrdup(context, es->str->data);
+	pfree(es->str->data);
+	return text;
+}
+
+static void
+Explain(QueryExplanation *explanation, QueryDesc *query)
+{
+	explanation->plan = WritePlan(query, explanation->context, false);
+	explanation->plan_costs = WritePlan(query, explanation->context, true);
+}
+
+/* A query of the groups of another one, by its first column; NULL if that has no equality. */
+static Query *
+GroupedByFirstColumn(Query *query)
+{
+	TargetEntry *first = linitial_node(TargetEntry, query->targetList);
+	Node *expr = (Node *) first->expr;
+	TypeCacheEntry *type = lookup_type_cache(exprType(expr), TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR |
+																 TYPECACHE_HASH_PROC);
+	RangeTblRef *reference = makeNode(RangeTblRef);
+	SortGroupClause *group = makeNode(SortGroupClause);
+	RangeTblEntry *rows = makeNode(RangeTblEntry);
+	Query *groups = makeNode(Query);
+	Var *key = makeVar(1, first->resno, exprType(expr), exprTypmod(expr), exprCollation(expr), 0);
+	TargetEntry *target = makeTargetEntry((Expr *) key, 1, "customer", false);
+
+	if (!OidIsValid(type->eq_opr) || first->resjunk)
+		return NULL;
+	rows->rtekind = RTE_SUBQUERY;
+	rows->subquery = query;
+	rows->eref = makeAlias("orders", NIL);
+	for (int i = 0; i < list_length(query->targetList); i++)
+		rows->eref->colnames = lappend(rows->eref->colnames, makeString(pstrdup("column")));
+	rows->inFromCl = true;
+	reference->rtindex = 1;
+	target->ressortgroupref = group->tleSortGroupRef = 1;
+	group->eqop = type->eq_opr;
+	group->sortop = type->lt_opr;
+	group->hashable = OidIsValid(type->hash_proc);
+	groups->commandType = CMD_SELECT;
+	groups->rtable = list_make1(rows);
+	groups->jointree = makeFromExpr(list_make1(reference), NULL);
+	groups->targetList = list_make1(target);
+	groups->groupClause = list_make1(group);
+	return groups;
+}
+
+bool
+EstimateGroups(const char *text, double *groups, Cost *cost)
+{
+	List *parsed = pg_parse_query(text);
+	List *queries;
+	Query *query;
+	PlannedStmt *plan;
+
+	/* faults of the query are told when it is run */
+	if (list_length(parsed) != 1 || !IsA(linitial_node(RawStmt, parsed)->stmt, SelectStmt))
+		return false;
+	queries =
+		pg_analyze_and_rewrite_fixedparams(linitial_node(RawStmt, parsed), text, NULL, 0, NULL);
+	query = list_length(queries) == 1 ? linitial_node(Query, queries) : NULL;
+	if (query == NULL || query->commandType != CMD_SELECT || query->hasModifyingCTE ||
+		query->rowMarks != NIL || query->targetList == NIL)
+		return false;
+	query = GroupedByFirstColumn(query);
+	if (query == NULL)
+		return false;
+	/* not by way of other extensions: nothing is run */
+	plan = standard_planner(query, text, CURSOR_OPT_PARALLEL_OK, NULL);
+	*groups = plan->planTree->plan_rows;
+	*cost = plan->planTree->total_cost;
+	return true;
+}
+
+/* ---------- running ---------- */
+
+/*
+ * Runs a plan under the caller's snapshot, as SPI would; `packing`: unless it is NULL.
+ * `explanation` (or NULL) tells what it did; if no more than that is wanted, it yields no rows.
+ */
+static void
+RunPlan(PlannedStmt *plan, const char *text, DestReceiver *receiver, RowPacking *packing,
+		QueryExplanation *explanation)
+{
+	bool explain_only = explanation != NULL && explanation->only;
+	QueryDesc *query = CreateQueryDesc(plan, text, GetActiveSnapshot(), InvalidSnapshot,
+									   packing != NULL ? packing->receiver : receiver, NULL, NULL,
+									   explanation != NULL ? explanation->instrument : 0);
+
+	ExecutorStart(query, explain_only ? EXEC_FLAG_EXPLAIN_ONLY : 0);
+	if (explain_only)
+		query->dest->rStartup(query->dest, CMD_SELECT, query->tupDesc);
+	else
+	{
+		if (packing != NULL)
+			packing->start(packing, outerPlanState(query->planstate));
+		RunExecutor(query);
+		ExecutorFinish(query);
+	}
+	if (explanation != NULL)
+		Explain(explanation, query);
 	ExecutorEnd(query);
 	FreeQueryDesc(query);
 }
@@ -145,7 +258,7 @@ Adjust(RowPacking *packing, PlannedStmt *plan)
  */
 static bool
 RunForPacking(const CachedPlanSource *source, DestReceiver *receiver, RowPacking *packing,
-			  bool *packed)
+			  QueryExplanation *explanation, bool *packed)
 {
 	ErrorContextCallback context = {error_context_stack, QueryContext,
 									unconstify(char *, source->query_string)};
@@ -167,7 +280,7 @@ RunForPacking(const CachedPlanSource *source, DestReceiver *receiver, RowPacking
 		plan = PlanQuery(source, NULL);
 		Adjust(packing, plan);
 	}
-	RunPlan(plan, source->query_string, receiver, *packed ? packing : NULL);
+	RunPlan(plan, source->query_string, receiver, *packed ? packing : NULL, explanation);
 	error_context_stack = context.previous;
 	return true;
 }
@@ -181,19 +294,22 @@ RunQuery(const char *function, const char *query, DestReceiver *receiver)
 bool
 RunQueryPacked(const char *function, const char *query, DestReceiver *receiver, RowPacking *packing)
 {
+	QueryExplanation *explanation = query_explanation;
 	SPIPlanPtr plan;
 	SPIExecuteOptions options;
 	CachedPlanSource *source;
 	bool packed;
 	int result;
 
+	/* functions in the query have queries of their own */
+	query_explanation = NULL;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_PARALLEL_OK);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 	source = CheckQuery(function, plan);
-	if (packing != NULL && RunForPacking(source, receiver, packing, &packed))
+	if (packing != NULL && RunForPacking(source, receiver, packing, explanation, &packed))
 	{
 		SPI_finish();
 		return packed;

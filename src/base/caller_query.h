@@ -24,6 +24,29 @@
 extern void RunQuery(const char *function, const char *query, DestReceiver *receiver);
 
 /*
+ * What EXPLAIN wants to know of a bulk function.  Whoever sets query_explanation resets it, also
+ * after an error; the first query that is run takes it as meant for itself.
+ */
+typedef struct QueryExplanation
+{
+	bool only;             /* the query is planned, and yields no rows */
+	int instrument;        /* what is measured while it runs */
+	MemoryContext context; /* of the texts */
+	char *plan;            /* of the query, as EXPLAIN writes it; NULL: none has run */
+	char *plan_costs;      /* the same with costs */
+	Size memory;           /* what the rows took when all had come, in all processes */
+	Size spilled;          /* what was written to files */
+} QueryExplanation;
+
+extern QueryExplanation *query_explanation;
+
+/*
+ * What the planner expects of a query that is grouped by its first column: the groups, and the
+ * cost.  False if it cannot tell.
+ */
+extern bool EstimateGroups(const char *query, double *groups, Cost *cost);
+
+/*
  * How each process of a parallel query can take its rows by itself and hand on
  * something smaller.
  */

@@ -19,6 +19,7 @@
 #include "parser/parsetree.h"
 #include "pgstat.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -29,6 +30,7 @@
 #include EXPLAIN_FORMAT_HEADER
 #include EXPLAIN_STATE_HEADER
 
+#include "base/caller_query.h"
 #include "base/row_stream.h"
 
 /*
@@ -45,6 +47,7 @@ static struct
 	PGFunction function;
 	RowStreamStart start;
 	RowStreamNarrow narrow; /* NULL: returns all rows and columns whatever is asked */
+	RowStreamQuery query;
 } row_streams[MAX_ROW_STREAMS];
 static int nrow_streams = 0;
 
@@ -222,17 +225,52 @@ PlanRowStreamScan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *ta
 
 static const CustomPathMethods RowStreamPathMethods = {"RowStreamScan", PlanRowStreamScan, NULL};
 
+/*
+ * What the planner expects of the query whose rows the function groups, in place of a number that
+ * is the same for all queries.
+ */
+static void
+EstimateRows(RelOptInfo *rel, const FuncExpr *call)
+{
+	const Const *query = list_length(call->args) > 1 ? lsecond(call->args) : NULL;
+	ListCell *cell;
+	double groups;
+	double factor;
+	Cost cost;
+
+	if (row_streams[RowStreamNumber(call->funcid)].query != EXPLAINS_QUERY || query == NULL ||
+		!IsA(query, Const) || query->constisnull || rel->tuples <= 0 ||
+		!EstimateGroups(TextDatumGetCString(query->constvalue), &groups, &cost))
+		return;
+	factor = groups / rel->tuples;
+	rel->tuples = groups;
+	rel->rows = clamp_row_est(rel->rows * factor);
+	foreach (cell, rel->pathlist)
+	{
+		Path *path = lfirst(cell);
+
+		path->total_cost = cost + (path->total_cost - path->startup_cost) * factor;
+		path->startup_cost = cost;
+		path->rows = rel->rows;
+	}
+}
+
 /* Offers a row stream besides the function scan, cheaper by the cost of the tuplestore. */
 static void
 AddRowStreamScanPath(PlannerInfo *root, RelOptInfo *rel, Index relid, RangeTblEntry *rte)
 {
 	Path *function_scan = NULL;
+	FuncExpr *call;
 	CustomPath *path;
 	ListCell *cell;
 
 	if (previous_pathlist_hook)
 		previous_pathlist_hook(root, rel, relid, rte);
-	if (!enable_row_stream || StreamedCall(rel, rte) == NULL)
+	call = StreamedCall(rel, rte);
+	if (call == NULL)
+		return;
+	EstimateRows(rel, call);
+	if (!enable_row_stream)
 		return;
 	foreach (cell, rel->pathlist)
 		if (((Path *) lfirst(cell))->pathtype == T_FunctionScan)
@@ -261,6 +299,7 @@ typedef struct RowStreamScanState
 	MemoryContext context; /* lives for one run of the function */
 	bool running;
 	RowStream rows;
+	QueryExplanation explanation;
 	bool rescanned;         /* the same rows are wanted again, so */
 	Tuplestorestate *store; /* they are kept here */
 	TupleTableSlot *kept;
@@ -297,6 +336,33 @@ BeginRowStreamScan(CustomScanState *node, EState *estate, int eflags)
 										 &TTSOpsMinimalTuple);
 	state->context =
 		AllocSetContextCreate(estate->es_query_cxt, "RowStreamScan", ALLOCSET_DEFAULT_SIZES);
+	state->explanation.only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
+	state->explanation.instrument = estate->es_instrument;
+	state->explanation.context = estate->es_query_cxt;
+}
+
+/* Starts the function; tells what its query did where that is wanted. */
+static void
+StartFunction(RowStreamScanState *state, FunctionCallInfo fcinfo, int stream)
+{
+	QueryExplanation *explanation = &state->explanation;
+
+	if (row_streams[stream].query == EXPLAINS_NOTHING ||
+		(!explanation->only && explanation->instrument == 0))
+	{
+		row_streams[stream].start(fcinfo, &state->rows);
+		return;
+	}
+	PG_TRY();
+	{
+		query_explanation = explanation;
+		row_streams[stream].start(fcinfo, &state->rows);
+	}
+	PG_FINALLY();
+	{
+		query_explanation = NULL;
+	}
+	PG_END_TRY();
 }
 
 /* Runs the function up to its first row. */
@@ -324,7 +390,7 @@ RunFunction(RowStreamScanState *state)
 		i++;
 	}
 	pgstat_init_function_usage(fcinfo, &usage);
-	row_streams[stream].start(fcinfo, &state->rows);
+	StartFunction(state, fcinfo, stream);
 	pgstat_end_function_usage(&usage, true);
 	state->running = true;
 	MemoryContextSwitchTo(caller);
@@ -426,21 +492,73 @@ ReScanRowStreamScan(CustomScanState *node)
 	EndRun(state);
 }
 
-/* Shows the call in EXPLAIN (VERBOSE), as a function scan does. */
+/* Whether the arguments are known before the plan runs. */
+static bool
+ArgumentsAreKnown(const FuncExpr *call)
+{
+	Bitmapset *params = NULL;
+
+	return !CollectParams((Node *) call->args, &params) && params == NULL &&
+		   !contain_volatile_functions((Node *) call->args);
+}
+
+/* Shows the plan of the query whose rows the function takes. */
+static void
+ExplainRows(RowStreamScanState *state, ExplainState *es)
+{
+	QueryExplanation *explanation = &state->explanation;
+	char *plan;
+
+	if (explanation->only && ArgumentsAreKnown(state->call) &&
+		row_streams[RowStreamNumber(state->call->funcid)].query != EXPLAINS_NOTHING)
+	{
+		RunFunction(state);
+		EndRun(state);
+	}
+	plan = es->costs ? explanation->plan_costs : explanation->plan;
+	if (plan == NULL)
+		return;
+	if (es->format != EXPLAIN_FORMAT_TEXT)
+		ExplainPropertyText("Query Plan", plan, es);
+	else
+	{
+		appendStringInfoSpaces(es->str, es->indent * 2);
+		appendStringInfoString(es->str, "Query Plan:\n");
+		for (char *line = strtok_r(pstrdup(plan), "\n", &plan); line != NULL;
+			 line = strtok_r(NULL, "\n", &plan))
+		{
+			appendStringInfoSpaces(es->str, es->indent * 2 + 2);
+			appendStringInfo(es->str, "%s\n", line);
+		}
+	}
+	if (es->analyze)
+		ExplainMemory(explanation->memory, explanation->spilled, es);
+}
+
+void
+ExplainMemory(Size memory, Size spilled, ExplainState *es)
+{
+	ExplainPropertyInteger("Memory Usage", "kB", (memory + 1023) / 1024, es);
+	if (spilled > 0)
+		ExplainPropertyInteger("Disk Usage", "kB", (spilled + 1023) / 1024, es);
+}
+
+/* Shows the call in EXPLAIN (VERBOSE), as a function scan does, and where its rows come from. */
 static void
 ExplainRowStreamScan(CustomScanState *node, List *ancestors, ExplainState *es)
 {
 	RowStreamScanState *state = (RowStreamScanState *) node;
-	List *context;
 
 	if (!es->verbose)
-	{
 		ExplainPropertyText("Function", get_func_name(state->call->funcid), es);
-		return;
-	}
-	context = set_deparse_context_plan(es->deparse_cxt, node->ss.ps.plan, ancestors);
-	ExplainPropertyText("Function Call",
-						deparse_expression((Node *) state->call, context, true, false), es);
+	else
+		ExplainPropertyText("Function Call",
+							deparse_expression((Node *) state->call,
+											   set_deparse_context_plan(
+												   es->deparse_cxt, node->ss.ps.plan, ancestors),
+											   true, false),
+							es);
+	ExplainRows(state, es);
 }
 
 static const CustomExecMethods RowStreamExecMethods = {
@@ -461,13 +579,15 @@ CreateRowStreamScanState(CustomScan *scan)
 /* ---------- the library ---------- */
 
 void
-RegisterRowStream(PGFunction function, RowStreamStart start, RowStreamNarrow narrow)
+RegisterRowStream(PGFunction function, RowStreamStart start, RowStreamNarrow narrow,
+				  RowStreamQuery query)
 {
 	if (nrow_streams == MAX_ROW_STREAMS)
 		elog(ERROR, "too many row streams");
 	row_streams[nrow_streams].function = function;
 	row_streams[nrow_streams].start = start;
-	row_streams[nrow_streams++].narrow = narrow;
+	row_streams[nrow_streams].narrow = narrow;
+	row_streams[nrow_streams++].query = query;
 }
 
 void

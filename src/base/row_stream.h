@@ -31,11 +31,25 @@ typedef void (*RowStreamStart)(FunctionCallInfo fcinfo, RowStream *rows);
  */
 typedef void (*RowStreamNarrow)(FuncExpr *call, Index relid, Bitmapset *columns, List *clauses);
 
+/*
+ * EXPLAIN shows what the function takes its rows from: it starts the function with
+ * query_explanation set, and without rows where nothing is to be run.
+ */
+typedef enum RowStreamQuery
+{
+	EXPLAINS_NOTHING,
+	EXPLAINS_QUERY /* the second argument, of which it groups the rows by the first column */
+} RowStreamQuery;
+
 extern Datum ReturnRowStream(FunctionCallInfo fcinfo, RowStreamStart start);
 
 /* Registers a function that returns rows this way; at most a handful.  `narrow` may be NULL. */
-extern void RegisterRowStream(PGFunction function, RowStreamStart start, RowStreamNarrow narrow);
+extern void RegisterRowStream(PGFunction function, RowStreamStart start, RowStreamNarrow narrow,
+							  RowStreamQuery query);
 extern void InitRowStreams(void);
+
+/* Shows in EXPLAIN ANALYZE what rows took in memory and in files, in bytes. */
+extern void ExplainMemory(Size memory, Size spilled, struct ExplainState *es);
 
 /* The state of a custom scan, as a struct of that size that begins with a CustomScanState. */
 extern Node *NewCustomScanState(Size size, const CustomExecMethods *methods);

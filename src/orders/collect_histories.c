@@ -121,6 +121,7 @@ collect_valid_histories(PG_FUNCTION_ARGS)
 void
 InitCollectHistories(void)
 {
-	RegisterRowStream(collect_purchase_histories, StartCollectPurchaseHistories, NULL);
-	RegisterRowStream(collect_valid_histories, StartCollectValidHistories, NULL);
+	RegisterRowStream(collect_purchase_histories, StartCollectPurchaseHistories, NULL,
+					  EXPLAINS_QUERY);
+	RegisterRowStream(collect_valid_histories, StartCollectValidHistories, NULL, EXPLAINS_QUERY);
 }

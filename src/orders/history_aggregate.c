@@ -411,9 +411,7 @@ ExplainHistoryAggregate(CustomScanState *node, List *ancestors, ExplainState *es
 		deparse_expression((Node *) key->expr, context, list_length(es->rtable) > 1, false), es);
 	if (!es->analyze || !state->started)
 		return;
-	ExplainPropertyInteger("Memory Usage", "kB", (state->memory + 1023) / 1024, es);
-	if (state->spilled > 0)
-		ExplainPropertyInteger("Disk Usage", "kB", (state->spilled + 1023) / 1024, es);
+	ExplainMemory(state->memory, state->spilled, es);
 }
 
 static const CustomExecMethods HistoryAggregateExecMethods = {

@@ -319,4 +319,6 @@ FinishOrderRows(OrderRows *rows)
 		PassOnLines(rows);
 	if (rows->ordered != NULL)
 		FinishOrderedCustomers(rows->ordered);
+	rows->memory = rows->pool->used;
+	rows->spilled = rows->pool->spilled;
 }

@@ -33,6 +33,8 @@ typedef struct OrderRows
 	OrderPartitions *orders; /* from the start on */
 	Progress *progress;      /* counts the rows; NULL: nobody wants to know */
 	int64 without_customer;  /* rows; those without day or amount are skipped as well */
+	Size memory;             /* that the purchases took when all had come, in all processes */
+	Size spilled;
 
 	RecordFormat format;
 	bool check_domain;  /* of the customers */

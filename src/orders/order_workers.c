@@ -170,6 +170,8 @@ typedef struct SharedOrders
 	pg_atomic_uint32 participants;
 	pg_atomic_uint64 rows;
 	pg_atomic_uint64 without_customer;
+	pg_atomic_uint64 memory; /* of the purchases */
+	pg_atomic_uint64 spilled;
 	pg_atomic_uint32 runs;       /* of sorted customers */
 	SharedPartitions partitions; /* must be last */
 } SharedOrders;
@@ -232,6 +234,8 @@ PackTogether(OrderPackingState *state, TupleDesc columns)
 		TakeRows(state);
 		ShareProgress(rows->progress);
 		pg_atomic_fetch_add_u64(&shared->without_customer, rows->without_customer);
+		pg_atomic_fetch_add_u64(&shared->memory, state->pool->used);
+		pg_atomic_fetch_add_u64(&shared->spilled, state->pool->spilled);
 		PublishPartitions(rows->orders, &shared->partitions);
 		BarrierArriveAndWait(&shared->packed, PG_WAIT_EXTENSION);
 	}
@@ -294,8 +298,18 @@ ShutdownOrderPacking(CustomScanState *node)
 
 	if (leader != NULL)
 	{
-		leader->without_customer = shared != NULL ? pg_atomic_read_u64(&shared->without_customer)
-												  : state->rows.without_customer;
+		if (shared != NULL)
+		{
+			leader->without_customer = pg_atomic_read_u64(&shared->without_customer);
+			leader->memory = pg_atomic_read_u64(&shared->memory);
+			leader->spilled = pg_atomic_read_u64(&shared->spilled);
+		}
+		else
+		{
+			leader->without_customer = state->rows.without_customer;
+			leader->memory = state->rows.memory;
+			leader->spilled = state->rows.spilled;
+		}
 		if (leader->progress != NULL && shared != NULL)
 		{
 			leader->progress->done = pg_atomic_read_u64(&shared->rows);
@@ -344,6 +358,8 @@ ShareOrderPacking(CustomScanState *node, ParallelContext *pcxt, void *coordinate
 	pg_atomic_init_u32(&shared->participants, 0);
 	pg_atomic_init_u64(&shared->rows, 0);
 	pg_atomic_init_u64(&shared->without_customer, 0);
+	pg_atomic_init_u64(&shared->memory, 0);
+	pg_atomic_init_u64(&shared->spilled, 0);
 	pg_atomic_init_u32(&shared->runs, 0);
 	InitSharedPartitions(&shared->partitions, pcxt->nworkers + 1);
 	state->shared = shared;
@@ -451,6 +467,7 @@ void
 RunOrderQuery(OrderQuery *query, const char *text)
 {
 	OrderRows *rows = palloc(sizeof(OrderRows));
+	QueryExplanation *explanation = query_explanation;
 	OrderPacking packing;
 	bool packed;
 
@@ -470,6 +487,11 @@ RunOrderQuery(OrderQuery *query, const char *text)
 	else
 		query->orders = rows->orders;
 	rows_without_customer = rows->without_customer;
+	if (explanation != NULL)
+	{
+		explanation->memory = rows->memory;
+		explanation->spilled = rows->spilled;
+	}
 	pfree(rows);
 }
 

@@ -293,5 +293,5 @@ rfm_scores(PG_FUNCTION_ARGS)
 void
 InitScoreOrders(void)
 {
-	RegisterRowStream(rfm_scores, StartRfmScores, NULL);
+	RegisterRowStream(rfm_scores, StartRfmScores, NULL, EXPLAINS_QUERY);
 }

@@ -298,5 +298,5 @@ draw_audience(PG_FUNCTION_ARGS)
 void
 InitAudience(void)
 {
-	RegisterRowStream(draw_audience, StartDraw, NULL);
+	RegisterRowStream(draw_audience, StartDraw, NULL, EXPLAINS_NOTHING);
 }

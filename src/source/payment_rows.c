@@ -446,5 +446,5 @@ payment_rows(PG_FUNCTION_ARGS)
 void
 InitPaymentRows(void)
 {
-	RegisterRowStream(payment_rows, StartPaymentRows, NULL);
+	RegisterRowStream(payment_rows, StartPaymentRows, NULL, EXPLAINS_NOTHING);
 }

@@ -256,5 +256,5 @@ rows_elsewhere(PG_FUNCTION_ARGS)
 void
 InitRowsElsewhere(void)
 {
-	RegisterRowStream(rows_elsewhere, StartRowsElsewhere, NarrowRowsElsewhere);
+	RegisterRowStream(rows_elsewhere, StartRowsElsewhere, NarrowRowsElsewhere, EXPLAINS_NOTHING);
 }
