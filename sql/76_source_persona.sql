@@ -16,7 +16,7 @@ CREATE TYPE crm_profile_internal.persona_count AS ( -- number of customers in a 
 	value text, -- the value; NULL: any
 	customers bigint, -- number of customers
 	total numeric, -- where value is NULL, the sum of the numbers, if asked for
-	lowest numeric -- and the smallest
+	lowest numeric -- and the smallest number of the attribute in all segments
 );
 
 CREATE FUNCTION crm_profile_internal.persona_fifths_transfn(internal, record) RETURNS internal
@@ -61,25 +61,24 @@ CREATE FUNCTION crm_profile_internal.is_whole(type regtype) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype); -- whether it is a type of whole numbers
 
-CREATE FUNCTION crm_profile_internal.whole_range(value text) RETURNS text
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN (SELECT CASE WHEN e.ends IS NULL THEN value WHEN e.ends[1] IS NULL THEN format('up to %s', coalesce(e.ends[2], e.ends[3])::numeric - 1)
-			WHEN e.ends[1]::numeric = e.ends[2]::numeric - 1 THEN (e.ends[1]::numeric)::text ELSE format('%s to %s', e.ends[1]::numeric, e.ends[2]::numeric - 1) END
-		FROM (SELECT regexp_match(value, '^(?:(.+) to below (.+)|below (.+))$') AS ends) e);
-COMMENT ON FUNCTION crm_profile_internal.whole_range IS 'a range of whole numbers that ends below one, by its last number';
+CREATE FUNCTION crm_profile_internal.whole_range(value text, lowest numeric) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN (SELECT CASE WHEN e.first = e.last THEN e.last::text WHEN e.ends[1] IS NOT NULL THEN format('%s to %s', e.first, e.last) ELSE coalesce('up to ' || e.last, value) END
+		FROM (SELECT r.ends, coalesce(r.ends[1]::numeric, lowest) AS first, coalesce(r.ends[2], r.ends[3])::numeric - 1 AS last FROM (SELECT regexp_match(value, '^(?:(.+) to below (.+)|below (.+))$') AS ends) r) e);
+COMMENT ON FUNCTION crm_profile_internal.whole_range IS 'a range of whole numbers that ends below one, by its last number; a single number by itself, for which lowest is the least of all';
 
 CREATE FUNCTION crm_profile_internal.segment_persona(segments crm_profile.segment_scheme, counts crm_profile_internal.persona_count[], whole text[])
 	RETURNS SETOF crm_profile_internal.segment_persona_row
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
 	BEGIN ATOMIC
-		WITH counted AS MATERIALIZED (SELECT c.attribute, c.segment, c.value, c.customers, sum(c.customers) OVER (PARTITION BY c.attribute, c.value)::bigint AS everywhere FROM unnest(counts) c),
+		WITH counted AS MATERIALIZED (SELECT c.attribute, c.segment, c.value, c.customers, min(c.lowest) OVER (PARTITION BY c.attribute) AS least, sum(c.customers) OVER (PARTITION BY c.attribute, c.value)::bigint AS everywhere FROM unnest(counts) c),
 			cell AS (SELECT v.*, m.customers AS members, m.everywhere AS everybody, m.customers * v.everywhere / m.everywhere::double precision AS expected
 				FROM counted v JOIN counted m ON m.segment = v.segment AND m.attribute = v.attribute AND m.value IS NULL WHERE v.value IS NOT NULL),
 			tested AS (SELECT c.*, crm_profile_internal.excess_p_value(c.customers, c.members, c.everywhere, c.everybody) AS p FROM cell c WHERE c.expected >= 5),
 			-- Benjamini and Hochberg: of the cells shown at most one in twenty is due to chance
 			ranked AS (SELECT t.*, t.p <= 0.05 * count(*) OVER (ORDER BY t.p) / count(*) OVER () AS stands FROM tested t),
 			judged AS (SELECT r.*, max(r.p) FILTER (WHERE r.stands) OVER () AS worst FROM ranked r)
-		SELECT x.segment, x.attribute, CASE WHEN x.attribute = ANY (whole) THEN crm_profile_internal.whole_range(x.value) ELSE x.value END, x.customers, x.customers / x.members::double precision, x.everywhere / x.everybody::double precision, x.customers / x.expected
+		SELECT x.segment, x.attribute, CASE WHEN x.attribute = ANY (whole) THEN crm_profile_internal.whole_range(x.value, x.least) ELSE x.value END, x.customers, x.customers / x.members::double precision, x.everywhere / x.everybody::double precision, x.customers / x.expected
 		FROM judged x LEFT JOIN crm_profile.segments(segments) s ON s.segment = x.segment
 		WHERE x.p <= x.worst AND x.customers > x.expected
 		ORDER BY s.position, (x.customers - x.expected) / sqrt(x.expected) DESC, x.attribute, x.value;
@@ -144,18 +143,18 @@ CREATE FUNCTION crm_profile_internal.where_to_find(segments crm_profile.segment_
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
 	BEGIN ATOMIC
 		-- groups are called segment, unit separator, tier; prospects have neither
-		WITH counted AS MATERIALIZED (SELECT c.attribute, c.value, c.customers, split_part(c.segment, chr(31), 1) AS segment, split_part(c.segment, chr(31), 2) AS tier FROM unnest(counts) c),
-			total AS MATERIALIZED (SELECT c.attribute, c.value, sum(c.customers) FILTER (WHERE c.segment <> '') AS customers, coalesce(sum(c.customers) FILTER (WHERE c.segment = ''), 0) AS prospects FROM counted c GROUP BY 1, 2),
+		WITH counted AS MATERIALIZED (SELECT c.attribute, c.value, c.customers, c.lowest, split_part(c.segment, chr(31), 1) AS segment, split_part(c.segment, chr(31), 2) AS tier FROM unnest(counts) c),
+			total AS MATERIALIZED (SELECT c.attribute, c.value, sum(c.customers) FILTER (WHERE c.segment <> '') AS customers, coalesce(sum(c.customers) FILTER (WHERE c.segment = ''), 0) AS prospects, min(c.lowest) AS least FROM counted c GROUP BY 1, 2),
 			kind AS (
 				SELECT 'segment' AS kind, c.segment AS name, c.attribute, c.value, sum(c.customers) AS customers FROM counted c WHERE c.segment <> '' GROUP BY 2, 3, 4
 				UNION ALL SELECT 'tier', c.tier, c.attribute, c.value, sum(c.customers) FROM counted c WHERE c.tier <> '' GROUP BY 2, 3, 4),
-			cell AS (SELECT v.*, m.customers AS members, t.customers AS everywhere, k.customers AS everybody, t.prospects AS there, k.prospects AS known, m.customers * t.customers / k.customers::double precision AS expected
+			cell AS (SELECT v.*, m.customers AS members, t.customers AS everywhere, k.customers AS everybody, t.prospects AS there, k.prospects AS known, k.least, m.customers * t.customers / k.customers::double precision AS expected
 				FROM kind v JOIN kind m ON (m.kind, m.name, m.attribute) = (v.kind, v.name, v.attribute) AND m.value IS NULL
 					JOIN total t ON (t.attribute, t.value) = (v.attribute, v.value) JOIN total k ON k.attribute = v.attribute AND k.value IS NULL),
 			tested AS (SELECT c.*, crm_profile_internal.excess_p_value(c.customers::bigint, c.members::bigint, c.everywhere::bigint, c.everybody::bigint) AS p FROM cell c WHERE c.expected >= 5),
 			ranked AS (SELECT t.*, t.p <= 0.05 * count(*) OVER (ORDER BY t.p) / count(*) OVER () AS stands FROM tested t),
 			judged AS (SELECT r.*, max(r.p) FILTER (WHERE r.stands) OVER () AS worst FROM ranked r)
-		SELECT x.kind, x.name, x.attribute, CASE WHEN x.attribute = ANY (whole) THEN crm_profile_internal.whole_range(x.value) ELSE x.value END, x.there::bigint, (x.there * x.customers / x.everywhere)::double precision, (x.there / x.known)::double precision,
+		SELECT x.kind, x.name, x.attribute, CASE WHEN x.attribute = ANY (whole) THEN crm_profile_internal.whole_range(x.value, x.least) ELSE x.value END, x.there::bigint, (x.there * x.customers / x.everywhere)::double precision, (x.there / x.known)::double precision,
 			(x.customers / x.members)::double precision, x.customers / x.expected
 		FROM judged x LEFT JOIN crm_profile.segments(segments) s ON x.kind = 'segment' AND s.segment = x.name
 		WHERE x.p <= x.worst AND x.customers > x.expected AND x.there >= 5

@@ -381,7 +381,7 @@ END $$; -- the values of attributes that niches may have: frequent words and mem
 CREATE FUNCTION crm_profile_internal.niche_text(value crm_profile_internal.niche_value) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN CASE WHEN value IS NULL THEN NULL WHEN value.class = 'boolean' THEN CASE WHEN value.word = 'true' THEN '' ELSE 'not ' END || value.attribute WHEN value.class = 'set' THEN concat(value.attribute, ' has ', value.word) WHEN value.word IS NOT NULL THEN concat(value.attribute, ' = ', value.word)
-		ELSE (SELECT concat(value.attribute, ' ', CASE WHEN value.type IN ('smallint', 'integer', 'bigint') THEN crm_profile_internal.whole_range(r.words) ELSE r.words END)
+		ELSE (SELECT concat(value.attribute, ' ', CASE WHEN value.type IN ('smallint', 'integer', 'bigint') THEN crm_profile_internal.whole_range(r.words, NULL) ELSE r.words END)
 			FROM (SELECT CASE WHEN value.low IS NULL THEN concat('below ', value.high) WHEN value.high IS NULL THEN concat(value.low, ' and more') ELSE concat(value.low, ' to below ', value.high) END AS words) r) END;
 COMMENT ON FUNCTION crm_profile_internal.niche_text IS 'a value of an attribute in words';
 

@@ -312,6 +312,9 @@ FROM place p JOIN c ON c."Marital_Status" = p.value OR c."Education" = p.value J
 	(SELECT count(*) AS n, count(*) FILTER (WHERE rank <= 0.2 * (SELECT count(*) FROM matched)) AS k FROM matched) x
 WHERE p.attribute IN ('Marital_Status', 'Education') GROUP BY p.value, p.prospects_there, p.look_alikes, p.concentration, n, k ORDER BY p.value COLLATE "C";
 
+-- ranges of whole numbers end with their last one
+SELECT value, prospects_there, look_alikes FROM where_to_find(NULL::int, 'SELECT i, i % 5 = 0 OR i % 7 < 2 AS is_target, CASE WHEN i % 5 = 0 THEN 0 ELSE 1 + i % 4 END AS children, (i % 7)::float8 AS rooms FROM generate_series(1, 1400) i', 'SELECT -i, CASE WHEN i % 5 = 0 THEN 0 ELSE 1 + i % 4 END AS children, (i % 7)::bigint AS rooms FROM generate_series(1, 700) i', 0.4);
+
 -- uninformative attributes have no places, even if they are on the card
 CREATE TABLE mixed AS SELECT i, h[1] % 100 < 20 + 30 * (h[2] % 2) AS is_target, h[2] % 2 AS real1, h[3] % 10 + 4 * (h[1] % 100 / 40) AS real2, h[4] n4, h[5] n5, h[6] n6, 'w' || h[7] % 5 AS w7, 'w' || h[8] % 20 AS w8, h[9] n9, h[10] n10, h[11] % 3 AS n11,
 	h[12] n12, h[13] n13, h[14] n14, h[15] n15, h[16] n16, h[17] n17, h[18] n18, h[19] n19, h[20] % 30 = 0 AS b20, 'w' || h[21] % 2 AS w21, h[22] % 2 = 0 AS b22, h[23] n23

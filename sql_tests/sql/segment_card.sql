@@ -61,7 +61,7 @@ SELECT * FROM crm_profile_internal.card_ranges('{below 3,5 and more,3 to below 5
 SELECT * FROM crm_profile_internal.card_ranges('{below 3,12 and more,5 to below 12}', '{10,10,5}', 'number');
 SELECT * FROM crm_profile_internal.card_ranges('{2020-01-05 to below 2020-02-01,2019-01-01 to below 2020-01-05}', '{1,2}', 'date');
 -- whole numbers: ranges end with the last one, in the views, too, where both tables have whole numbers
-SELECT value, crm_profile_internal.whole_range(value) FROM unnest('{below 1,0 to below 1,3 to below 5,5 and more,1e+06 to below 2e+06,-4 to below -1}'::text[]) value;
+SELECT value, crm_profile_internal.whole_range(value, NULL), crm_profile_internal.whole_range(value, 0) AS from_0 FROM unnest('{below 1,0 to below 1,3 to below 5,5 and more,1e+06 to below 2e+06,-4 to below -1}'::text[]) value;
 SELECT low, high FROM crm_profile_internal.card_ranges('{up to 2,5 and more,3 to 4}', '{10,10,10}', 'number');
 SELECT low, high FROM crm_profile_internal.card_ranges('{0,1 to 2,-5 to -3}', '{10,10,1}', 'number');
 SELECT count(*) > 0 AS some, count(*) FILTER (WHERE value ~ 'below') AS below FROM shop.segment_persona WHERE attribute IN ('age', 'income', 'children');

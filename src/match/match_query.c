@@ -15,8 +15,11 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/tuplestore.h"
 
@@ -104,6 +107,14 @@ FindTarget(MatchQuery *q, TupleDesc customers)
 	return target;
 }
 
+static bool
+IsWholeNumber(TupleDesc columns, int attno)
+{
+	Oid type = getBaseType(TupleDescAttr(columns, attno - 1)->atttypid);
+
+	return type == INT2OID || type == INT4OID || type == INT8OID;
+}
+
 /*
  * Finds the columns that customers and prospects share; a notice names the
  * others.
@@ -114,6 +125,8 @@ FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 	int target = FindTarget(q, customers);
 	StringInfoData common;
 	StringInfoData left;
+	Datum *whole = palloc(customers->natts * sizeof(Datum));
+	int nwhole = 0;
 
 	q->by_email = ColumnNamed(customers, "email") > 0 && ColumnNamed(prospects, "email") > 0;
 
@@ -122,13 +135,16 @@ FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 	for (int i = 2; i <= customers->natts; i++)
 	{
 		const char *name = ColumnName(customers, i);
+		int there = ColumnNamed(prospects, name);
 
 		if (i == target || strcmp(name, "email") == 0)
 			continue;
-		if (ColumnNamed(prospects, name) > 1)
+		if (there > 1)
 			appendStringInfo(&common, "%su.%s", common.len > 0 ? ", " : "", quote_identifier(name));
 		else
 			appendStringInfo(&left, "%s%s", left.len > 0 ? ", " : "", name);
+		if (there > 1 && IsWholeNumber(customers, i) && IsWholeNumber(prospects, there))
+			whole[nwhole++] = CStringGetTextDatum(name);
 	}
 	if (common.len == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -147,6 +163,10 @@ FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 		ereport(NOTICE,
 				(errmsg("columns that only one of the queries has are ignored: %s", left.data)));
 	q->attributes = common.data;
+	q->whole = psprintf("%s::text[]",
+						quote_literal_cstr(OidOutputFunctionCall(
+							F_ARRAY_OUT, PointerGetDatum(construct_array(whole, nwhole, TEXTOID, -1,
+																		 false, TYPALIGN_INT)))));
 }
 
 /*

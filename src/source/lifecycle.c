@@ -51,6 +51,8 @@ CheckedDays(int32 days, const char *what)
 #define WITHIN_RHYTHM 0.25
 #define HARDLY_A_GAP 0.99
 
+#define OUTLOOKS 4096 /* remembered; a power of two */
+
 /* The probability of a purchase in a horizon of somebody who has just bought for the first time. */
 static double
 OfNewcomer(const ClvModel *model, double horizon)
@@ -78,8 +80,7 @@ OfNewcomer(const ClvModel *model, double horizon)
  * any.  `history` is the serial number if the silence goes on until the as-of date, else 0.
  */
 static double
-OutlookAfter(const ClvModel *model, const Past *past, int64 silence, uint64 history,
-			 double *newcomer)
+AskOutlook(const ClvModel *model, const Past *past, int64 silence, uint64 history, double *newcomer)
 {
 	DateADT today = (DateADT) (past->last + silence);
 	ClvCustomer customer = CustomerInUnits(model, past, today);
@@ -96,6 +97,44 @@ OutlookAfter(const ClvModel *model, const Past *past, int64 silence, uint64 hist
 			return gap < WITHIN_RHYTHM ? INFINITY : -1;
 	}
 	return RecallAnyPurchase(history, model, today, &customer, horizon);
+}
+
+/* The same; many customers share what it depends on, above all one-time buyers. */
+static double
+OutlookAfter(const ClvModel *model, const Past *past, int64 silence, uint64 history,
+			 double *newcomer)
+{
+	static struct
+	{
+		uint64 model; /* its fingerprint; 0: nobody's */
+		DateADT first;
+		DateADT last;
+		int64 silence;
+		int64 purchase_days;
+		double outlook;
+		double newcomer;
+	} memo[OUTLOOKS], *found;
+	uint64 place = (uint64) (uint32) past->first << 32 | (uint32) past->last;
+
+	/* some models ask for all gaps */
+	if (model->fingerprint == 0 || model->random_share > 0)
+		return AskOutlook(model, past, silence, history, newcomer);
+	found = &memo[MixHash64(place ^ (uint64) silence << 16 ^ (uint64) past->purchase_days << 48) %
+				  OUTLOOKS];
+	if (found->model != model->fingerprint || found->first != past->first ||
+		found->last != past->last || found->silence != silence ||
+		found->purchase_days != past->purchase_days)
+	{
+		found->model = 0;
+		found->outlook = AskOutlook(model, past, silence, history, &found->newcomer);
+		found->model = model->fingerprint;
+		found->first = past->first;
+		found->last = past->last;
+		found->silence = silence;
+		found->purchase_days = past->purchase_days;
+	}
+	*newcomer = found->newcomer;
+	return found->outlook;
 }
 
 /* Whether somebody silent for so long is less likely to buy than that share of a newcomer. */

@@ -43,13 +43,6 @@ typedef struct PersonaWord
 	uint32 *customers;
 } PersonaWord;
 
-/* Of the numbers of a segment. */
-typedef struct PersonaTotal
-{
-	DecimalSum sum;
-	double lowest;
-} PersonaTotal;
-
 typedef struct PersonaColumn
 {
 	char *name;
@@ -58,7 +51,8 @@ typedef struct PersonaColumn
 	bool too_many;         /* different words: none is kept */
 	double breaks[BREAKS]; /* where the second to the fifth fifth begin; NaN: no value is known */
 	int64 *counts;         /* by segment and fifth; else by segment, with any value */
-	PersonaTotal *totals;  /* by segment, of numbers if they are wanted; else NULL */
+	double lowest;         /* of numbers; infinite: none is known */
+	DecimalSum *totals;    /* by segment, of numbers if they are wanted; else NULL */
 	PersonaWord *words;
 	uint32 mask;
 	uint32 nwords;
@@ -89,6 +83,7 @@ BeginColumn(PersonaState *state, int i, const char *name, Oid type, const double
 	InitAttributeColumn(&column->input, type, state->context);
 	column->by_range = IsOrdered(&column->input);
 	memcpy(column->breaks, breaks, sizeof(column->breaks));
+	column->lowest = HUGE_VAL;
 	column->mask = 63;
 	if (!column->by_range)
 		column->words =
@@ -158,10 +153,10 @@ SegmentNumber(PersonaState *state, text *segment)
 			column->counts = counts;
 			if (HasTotals(state, column))
 			{
-				PersonaTotal *totals = palloc0(state->room * sizeof(PersonaTotal));
+				DecimalSum *totals = palloc0(state->room * sizeof(DecimalSum));
 
 				if (n > 0)
-					memcpy(totals, column->totals, n * sizeof(PersonaTotal));
+					memcpy(totals, column->totals, n * sizeof(DecimalSum));
 				column->totals = totals;
 			}
 		}
@@ -273,13 +268,6 @@ CountColumnWords(PersonaState *state, PersonaColumn *column, Datum value, int se
 		CountPersonaWord(state, column, words[i], segment, 1);
 }
 
-static void
-AddTotal(PersonaTotal *total, double number, MemoryContext context)
-{
-	total->lowest = total->sum.any ? Min(total->lowest, number) : number;
-	AddToDecimalSum(&total->sum, number, context);
-}
-
 static inline void
 CountRanged(const PersonaState *state, PersonaColumn *column, Datum value, int segment)
 {
@@ -291,8 +279,10 @@ CountRanged(const PersonaState *state, PersonaColumn *column, Datum value, int s
 	for (int b = 0; b < BREAKS; b++)
 		fifth += number >= column->breaks[b];
 	column->counts[segment * FIFTHS + fifth]++;
+	if (number < column->lowest && number > -HUGE_VAL)
+		column->lowest = number;
 	if (column->totals != NULL && isfinite(number))
-		AddTotal(&column->totals[segment], number, state->context);
+		AddToDecimalSum(&column->totals[segment], number, state->context);
 }
 
 static PersonaState *
@@ -376,22 +366,6 @@ MergeWords(PersonaState *state, PersonaColumn *column, const PersonaColumn *othe
 	}
 }
 
-static void
-MergeTotals(PersonaState *state, PersonaColumn *column, const PersonaColumn *other,
-			const int *segments, int nsegments)
-{
-	for (int s = 0; s < nsegments; s++)
-	{
-		PersonaTotal *total = &column->totals[segments[s]];
-		const PersonaTotal *more = &other->totals[s];
-
-		if (!more->sum.any)
-			continue;
-		total->lowest = total->sum.any ? Min(total->lowest, more->lowest) : more->lowest;
-		CombineDecimalSums(&total->sum, &more->sum, state->context);
-	}
-}
-
 PG_FUNCTION_INFO_V1(persona_counts_combine);
 Datum
 persona_counts_combine(PG_FUNCTION_ARGS)
@@ -418,8 +392,10 @@ persona_counts_combine(PG_FUNCTION_ARGS)
 			for (int c = 0; c < counters; c++)
 				column->counts[segments[s] * counters + c] +=
 					other->columns[i].counts[s * counters + c];
-		if (column->totals != NULL)
-			MergeTotals(state, column, &other->columns[i], segments, other->nsegments);
+		column->lowest = Min(column->lowest, other->columns[i].lowest);
+		for (int s = 0; s < other->nsegments && column->totals != NULL; s++)
+			CombineDecimalSums(&column->totals[segments[s]], &other->columns[i].totals[s],
+							   state->context);
 		if (!column->by_range)
 			MergeWords(state, column, &other->columns[i], segments);
 	}
@@ -474,11 +450,9 @@ persona_counts_serialize(PG_FUNCTION_ARGS)
 
 		for (int c = 0; c < state->nsegments * CountersOf(column); c++)
 			pq_sendint64(&out, column->counts[c]);
+		pq_sendfloat8(&out, column->lowest);
 		for (int t = 0; t < state->nsegments && column->totals != NULL; t++)
-		{
-			pq_sendfloat8(&out, column->totals[t].lowest);
-			SendDecimalSum(&out, &column->totals[t].sum);
-		}
+			SendDecimalSum(&out, &column->totals[t]);
 		pq_sendbyte(&out, column->too_many);
 		if (!column->by_range)
 			SendWords(&out, column, state->nsegments);
@@ -546,11 +520,9 @@ persona_counts_deserialize(PG_FUNCTION_ARGS)
 
 		for (int c = 0; c < nsegments * CountersOf(column); c++)
 			column->counts[c] = pq_getmsgint64(&in);
+		column->lowest = pq_getmsgfloat8(&in);
 		for (int t = 0; t < nsegments && column->totals != NULL; t++)
-		{
-			column->totals[t].lowest = pq_getmsgfloat8(&in);
-			ReceiveDecimalSum(&in, &column->totals[t].sum);
-		}
+			ReceiveDecimalSum(&in, &column->totals[t]);
 		column->too_many = pq_getmsgbyte(&in) != 0;
 		if (!column->by_range)
 			ReceiveWords(&in, state, column);
@@ -573,12 +545,15 @@ AddRow(PersonaState *state, const PersonaColumn *column, int segment, Datum valu
 	if (customers == 0)
 		return;
 	CHECK_FOR_INTERRUPTS();
-	if (value == 0 && column->totals != NULL && column->totals[segment].sum.any)
+	if (value == 0 && column->totals != NULL && column->totals[segment].any)
 	{
-		values[4] = NumericGetDatum(TotalOfDecimalSum(&column->totals[segment].sum));
-		values[5] =
-			DirectFunctionCall1(float8_numeric, Float8GetDatum(column->totals[segment].lowest));
-		nulls[4] = nulls[5] = false;
+		values[4] = NumericGetDatum(TotalOfDecimalSum(&column->totals[segment]));
+		nulls[4] = false;
+	}
+	if (value == 0 && column->input.class == COLUMN_NUMBER && column->lowest < HUGE_VAL)
+	{
+		values[5] = DirectFunctionCall1(float8_numeric, Float8GetDatum(column->lowest));
+		nulls[5] = false;
 	}
 	tuple = heap_form_tuple(state->row, values, nulls);
 	state->rows = accumArrayResult(state->rows, HeapTupleGetDatum(tuple), false,
