@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Cohorts, concentration, schemes, drift, niches and payments of a source of a tenth as many customers as orders; each within 5 s for a million customers.
+# Cohorts, concentration, schemes, drift, niches and payments of a source of a tenth as many customers as orders; each within 5 s for a million customers; due actions with payments within 2 s.
 set -euo pipefail
 orders=${BENCH_ORDERS:-10000000}
 run_psql() { psql -X -q -v ON_ERROR_STOP=1 "$@"; }
@@ -38,6 +38,8 @@ big.costly_customers
 big.seasonal_buyers
 big.profitable_niches
 big.payment_behaviour
+big.due_actions
+big.due_actions('2025-06-30')
 crm_profile.returning_customer_rate('big')
 crm_profile.evaluate_scheme('big', 'standard', '2024-12-31')
 crm_profile.compare_schemes('big', '{standard}', '2024-12-31')
