@@ -238,10 +238,19 @@ DECLARE
 	months record;
 	ahead text;
 	held text;
+	band text;
 BEGIN
 	EXECUTE format('SELECT format($1.words ->> ''report.value test'', crm_profile_internal.report_date($1, fit_until), crm_profile_internal.report_date($1, as_of), crm_profile_internal.report_number($1, predicted_value::numeric, ''amount''),
-			crm_profile_internal.report_number($1, value_lower::numeric, ''amount''), crm_profile_internal.report_number($1, value_upper::numeric, ''amount''), crm_profile_internal.report_number($1, actual_value::numeric, ''amount''))
-		FROM %I.model_holdout WHERE part = ''total''', page.source) INTO held USING page;
+			crm_profile_internal.report_number($1, value_lower::numeric, ''amount''), crm_profile_internal.report_number($1, value_upper::numeric, ''amount''), crm_profile_internal.report_number($1, actual_value::numeric, ''amount'')),
+			-- the range as a strip, with a mark for the forecast and one for what came; their numbers beside, above and below
+			crm_profile_internal.report_svg_bar(x.lower, 18, x.upper - x.lower, 12, ''f'') || crm_profile_internal.report_svg_bar(x.predicted - 2, 16, 4, 16, ''b'') || crm_profile_internal.report_svg_bar(x.actual - 2, 14, 4, 20, ''a'')
+			|| crm_profile_internal.report_svg_text(least(x.lower, x.actual) - 6, 28, ''s e'', crm_profile_internal.report_shown($1, value_lower::numeric, ''amount'')) || crm_profile_internal.report_svg_text(greatest(x.upper, x.actual) + 6, 28, ''s'', crm_profile_internal.report_shown($1, value_upper::numeric, ''amount''))
+			|| crm_profile_internal.report_svg_text(x.actual, 10, ''m'', ($1.words ->> ''legend.actual'') || '' '' || crm_profile_internal.report_shown($1, actual_value::numeric, ''amount''))
+			|| crm_profile_internal.report_svg_text(x.predicted, 48, ''m s'', ($1.words ->> ''legend.expected'') || '' '' || crm_profile_internal.report_shown($1, predicted_value::numeric, ''amount''))
+		FROM %I.model_holdout, LATERAL (SELECT least(0, value_lower, actual_value) AS low, greatest(value_upper, actual_value) AS high) e,
+			LATERAL (SELECT CASE WHEN low > -1e300 AND high < 1e300 THEN 260 / nullif(high - low, 0) END AS by) s,
+			LATERAL (SELECT (100 + by * (value_lower - low))::numeric AS lower, (100 + by * (value_upper - low))::numeric AS upper, (100 + by * (predicted_value - low))::numeric AS predicted, (100 + by * (actual_value - low))::numeric AS actual) x
+		WHERE part = ''total''', page.source) INTO held, band USING page;
 	EXECUTE format('
 		WITH month AS (SELECT month, bool_or(forecast) AS forecast, sum(expected_value)::numeric AS expected, sum(actual_value)::numeric AS actual FROM %I.forecast_tracking GROUP BY month),
 		drawn AS (SELECT *, 20 + 440.0 * (row_number() OVER (ORDER BY month) - 1) / greatest(count(*) OVER () - 1, 1) AS x, 170 / nullif(max(greatest(expected, actual)) OVER (), 0) AS by FROM month)
@@ -258,6 +267,7 @@ BEGIN
 		FROM (SELECT row_number() OVER () AS n, f.* FROM jsonb_populate_recordset(NULL::crm_profile_internal.revenue_forecast_row, $1.forecast) f) f' INTO ahead USING page;
 	RETURN CASE WHEN jsonb_path_exists(page.forecast, '$[*].expected ? (@ != null)') THEN crm_profile_internal.report_table(page, '{part,expected,band,last_year}', ahead) ELSE '' END
 		|| CASE WHEN months.months > 1 THEN format('<h3>%s</h3><p>%s %s</p><p class="key"><i class="a"></i>%s <i class="b"></i>%s</p>', page.words ->> 'report.held up', held, page.words ->> 'lead.held up', page.words ->> 'legend.actual', page.words ->> 'legend.expected')
+			|| CASE WHEN band <> '' THEN crm_profile_internal.report_chart(page, 'held up', 54, band, NULL) ELSE '' END
 			|| crm_profile_internal.report_chart(page, 'forecast', 216, months.drawing, crm_profile_internal.report_table(page, '{month,expected,actual}', months.rows)) ELSE '' END;
 END $$; -- section of a report: revenue of the next 90 days, and how well earlier forecasts came true
 
@@ -410,7 +420,7 @@ rect.a,i.a{fill:var(--a);background:var(--a)}rect.b,i.b{fill:var(--b);background
 details{margin-top:6px}data{white-space:nowrap}summary{cursor:pointer;color:var(--a);font-size:.88rem}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,260px),1fr));gap:12px}article{background:var(--wash);border-radius:8px;padding:10px 14px}article h3{margin:0}article p{margin:4px 0;font-size:.9rem;color:var(--ink)}
 footer{padding:16px;font-size:.82rem}
-@media(max-width:640px){.pair{grid-template-columns:minmax(0,1fr)}}@media(max-width:480px){header,main,footer{padding-left:8px;padding-right:8px}section{padding:12px 10px}th,td{padding:5px 3px}table{font-size:.76rem}thead th{white-space:normal}text{font-size:17px}text.s{font-size:15px}text.m{font-size:14px}.kpis{grid-template-columns:repeat(2,minmax(0,1fr))}dd{font-size:1.25rem}}@media(max-width:400px){#segments table{font-size:.7rem}#segments th,#segments td{padding:5px 1px}#segments tbody th{overflow-wrap:anywhere;hyphens:auto}}
+@media(max-width:640px){.pair{grid-template-columns:minmax(0,1fr)}}@media(max-width:480px){header,main,footer{padding-left:8px;padding-right:8px}section{padding:12px 10px}th,td{padding:5px 3px}table{font-size:.76rem}thead th{white-space:normal}text{font-size:17px}text.s{font-size:15px}text.m{font-size:14px}.kpis{grid-template-columns:repeat(2,minmax(0,1fr))}dd{font-size:1.25rem}#segments :is(table,thead,tbody,.more,.more td){display:block}#segments tr:not(.more){display:grid;grid-template-columns:minmax(0,3fr) minmax(0,4fr) minmax(0,3fr) minmax(0,4fr)}#segments tr:not(.more)>:first-child{grid-column:1/-1;border:0;padding-bottom:0}}
 @media print{:root{--paper:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--wash:#eee}body{font-size:11px}nav{display:none}section{border:0;padding:8px 0}main{display:block}.pair{display:block}.scroll{overflow:visible}table{font-size:10px}th,td{padding:3px 6px}figure{max-width:340px}h2,h3,section>p{break-after:avoid}figure,tr,article,.kpis{break-inside:avoid}}$$; -- how a report looks: light and dark, from a phone to paper
 
 CREATE FUNCTION crm_profile_internal.report_sections(OUT place integer, OUT name text, OUT view text) RETURNS SETOF record

@@ -35,6 +35,14 @@ SELECT on_page_are('forecast', ARRAY(SELECT n FROM (SELECT row_number() OVER () 
 		WHERE n IS NOT NULL ORDER BY line, place)
 	|| ARRAY(SELECT n::numeric FROM s.model_holdout, LATERAL (VALUES (1, predicted_value), (2, value_lower), (3, value_upper), (4, actual_value)) x(place, n) WHERE part = 'total' ORDER BY place)
 	|| ARRAY(SELECT n::numeric FROM (SELECT month, sum(expected_value) AS expected, sum(actual_value) AS actual FROM s.forecast_tracking GROUP BY month) v, LATERAL (VALUES (1, expected), (2, actual)) x(place, n) ORDER BY month, place));
+-- the strip of an earlier forecast: what it shows is in proportion to the view, and its labels are the view's numbers
+WITH strip AS MATERIALIZED (SELECT m[1] AS drawn FROM regexp_matches(crm_profile.report('s', 'en', '{forecast}'), 'aria-label="Strip: [^"]*">(.*?)</svg>') m),
+	bar AS (SELECT array_agg(b[1]::numeric ORDER BY n) AS x, array_agg(b[2]::numeric ORDER BY n) AS wide FROM strip, regexp_matches(drawn, '<rect x="([^"]*)" y="[^"]*" width="([^"]*)"', 'g') WITH ORDINALITY r(b, n)),
+	place AS (SELECT cardinality(x) AS bars, x[1] AS lower, wide[1] AS wide, x[2] + wide[2] / 2 AS predicted, x[3] + wide[3] / 2 AS actual FROM bar)
+SELECT bars, abs((p.predicted - lower) / wide - (predicted_value - value_lower) / (value_upper - value_lower)) < 0.01 AS predicted, abs((p.actual - lower) / wide - (actual_value - value_lower) / (value_upper - value_lower)) < 0.01 AS actual,
+	(SELECT string_agg(t[1], '; ' ORDER BY n) FROM strip, regexp_matches(drawn, '<text[^>]*>([^<]*)', 'g') WITH ORDINALITY r(t, n))
+		= format('%s; %s; as it came %s; forecast %s', VARIADIC ARRAY(SELECT CASE WHEN v >= 1000 THEN to_char(v, 'FM999,990') ELSE to_char(v, 'FM990.00') END FROM unnest(ARRAY[value_lower, value_upper, actual_value, predicted_value]) WITH ORDINALITY u(v, n) ORDER BY n)) AS labels
+FROM place p, s.model_holdout h WHERE part = 'total';
 SELECT on_page_are('quality', ARRAY(SELECT n FROM (SELECT row_number() OVER () AS line, * FROM s.data_quality) v, LATERAL (VALUES (1, rows), (2, customers_changed)) x(place, n) WHERE n IS NOT NULL ORDER BY line, place));
 SELECT on_page_are('cohorts', ARRAY(SELECT n FROM s.cohort_retention JOIN (SELECT cohort FROM s.cohort_retention WHERE months = 0 AND customers >= 5 ORDER BY cohort DESC LIMIT 13) c USING (cohort),
 	LATERAL (VALUES (1, customers::numeric), (2, retention::numeric)) x(place, n) WHERE months BETWEEN 1 AND 12 ORDER BY cohort, months, place)) AS cohorts;

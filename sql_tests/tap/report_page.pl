@@ -69,6 +69,14 @@ addEventListener('load', () => {
 		}
 		const segments = page.querySelector('#segments table');
 		if (segments.scrollWidth > segments.parentElement.clientWidth) faults.push(`${wide}: the table of segments is ${segments.scrollWidth} wide`);
+		for (const head of page.querySelectorAll('table th')) {
+			const range = page.createRange(), texts = page.createTreeWalker(head, NodeFilter.SHOW_TEXT);
+			while (texts.nextNode()) for (const word of texts.currentNode.data.matchAll(/[\p{L}\p{N}]+/gu)) {
+				range.setStart(texts.currentNode, word.index);
+				range.setEnd(texts.currentNode, word.index + word[0].length);
+				if (range.getClientRects().length > 1) faults.push(`${wide}: "${word[0]}" is broken`);
+			}
+		}
 		for (const chart of page.querySelectorAll('svg')) if (!chart.getAttribute('aria-label')) faults.push('a drawing without a name');
 		for (const table of page.querySelectorAll('table')) if (table.scrollWidth > table.parentElement.clientWidth && getComputedStyle(table.parentElement).overflowX !== 'auto') faults.push(`${wide}: a table runs over`);
 	}
