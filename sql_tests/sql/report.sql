@@ -39,7 +39,7 @@ SELECT on_page_are('forecast', ARRAY(SELECT n FROM (SELECT row_number() OVER () 
 WITH strip AS MATERIALIZED (SELECT m[1] AS drawn FROM regexp_matches(crm_profile.report('s', 'en', '{forecast}'), 'aria-label="Strip: [^"]*">(.*?)</svg>') m),
 	bar AS (SELECT array_agg(b[1]::numeric ORDER BY n) AS x, array_agg(b[2]::numeric ORDER BY n) AS wide FROM strip, regexp_matches(drawn, '<rect x="([^"]*)" y="[^"]*" width="([^"]*)"', 'g') WITH ORDINALITY r(b, n)),
 	place AS (SELECT cardinality(x) AS bars, x[1] AS lower, wide[1] AS wide, x[2] + wide[2] / 2 AS predicted, x[3] + wide[3] / 2 AS actual FROM bar)
-SELECT bars, abs((p.predicted - lower) / wide - (predicted_value - value_lower) / (value_upper - value_lower)) < 0.01 AS predicted, abs((p.actual - lower) / wide - (actual_value - value_lower) / (value_upper - value_lower)) < 0.01 AS actual,
+SELECT bars, abs((p.predicted - p.lower) / wide - (predicted_value - value_lower) / (value_upper - value_lower)) < 0.01 AS predicted, abs((p.actual - p.lower) / wide - (actual_value - value_lower) / (value_upper - value_lower)) < 0.01 AS actual,
 	(SELECT string_agg(t[1], '; ' ORDER BY n) FROM strip, regexp_matches(drawn, '<text[^>]*>([^<]*)', 'g') WITH ORDINALITY r(t, n))
 		= format('%s; %s; as it came %s; forecast %s', VARIADIC ARRAY(SELECT CASE WHEN v >= 1000 THEN to_char(v, 'FM999,990') ELSE to_char(v, 'FM990.00') END FROM unnest(ARRAY[value_lower, value_upper, actual_value, predicted_value]) WITH ORDINALITY u(v, n) ORDER BY n)) AS labels
 FROM place p, s.model_holdout h WHERE part = 'total';
