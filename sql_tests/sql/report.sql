@@ -36,7 +36,7 @@ SELECT on_page_are('forecast', ARRAY(SELECT n FROM (SELECT row_number() OVER () 
 	|| ARRAY(SELECT n::numeric FROM s.model_holdout, LATERAL (VALUES (1, predicted_value), (2, value_lower), (3, value_upper), (4, actual_value)) x(place, n) WHERE part = 'total' ORDER BY place)
 	|| ARRAY(SELECT n::numeric FROM (SELECT month, sum(expected_value) AS expected, sum(actual_value) AS actual FROM s.forecast_tracking GROUP BY month) v, LATERAL (VALUES (1, expected), (2, actual)) x(place, n) ORDER BY month, place));
 -- the strip of an earlier forecast: what it shows is in proportion to the view, and its labels are the view's numbers
-WITH strip AS MATERIALIZED (SELECT m[1] AS drawn FROM regexp_matches(crm_profile.report('s', 'en', '{forecast}'), 'aria-label="Strip: [^"]*">(.*?)</svg>') m),
+WITH strip AS MATERIALIZED (SELECT m[1] AS drawn FROM regexp_matches(crm_profile.report('s', 'en', '{forecast}'), 'aria-label="Strip: [^"]*?">(.*?)</svg>') m),
 	bar AS (SELECT array_agg(b[1]::numeric ORDER BY n) AS x, array_agg(b[2]::numeric ORDER BY n) AS wide FROM strip, regexp_matches(drawn, '<rect x="([^"]*)" y="[^"]*" width="([^"]*)"', 'g') WITH ORDINALITY r(b, n)),
 	place AS (SELECT cardinality(x) AS bars, x[1] AS lower, wide[1] AS wide, x[2] + wide[2] / 2 AS predicted, x[3] + wide[3] / 2 AS actual FROM bar)
 SELECT bars, abs((p.predicted - p.lower) / wide - (predicted_value - value_lower) / (value_upper - value_lower)) < 0.01 AS predicted, abs((p.actual - p.lower) / wide - (actual_value - value_lower) / (value_upper - value_lower)) < 0.01 AS actual,
