@@ -242,7 +242,7 @@ DECLARE
 BEGIN
 	EXECUTE format('SELECT format($1.words ->> ''report.value test'', crm_profile_internal.report_date($1, fit_until), crm_profile_internal.report_date($1, as_of), crm_profile_internal.report_number($1, predicted_value::numeric, ''amount''),
 			crm_profile_internal.report_number($1, value_lower::numeric, ''amount''), crm_profile_internal.report_number($1, value_upper::numeric, ''amount''), crm_profile_internal.report_number($1, actual_value::numeric, ''amount'')),
-			-- the range as a strip, with a mark for the forecast and one for what came; their numbers beside, above and below
+			-- the range as a strip, marks for the forecast and for what came, their numbers around it
 			crm_profile_internal.report_svg_bar(x.lower, 18, x.upper - x.lower, 12, ''f'') || crm_profile_internal.report_svg_bar(x.predicted - 2, 16, 4, 16, ''b'') || crm_profile_internal.report_svg_bar(x.actual - 2, 14, 4, 20, ''a'')
 			|| crm_profile_internal.report_svg_text(least(x.lower, x.actual) - 6, 28, ''s e'', crm_profile_internal.report_shown($1, value_lower::numeric, ''amount'')) || crm_profile_internal.report_svg_text(greatest(x.upper, x.actual) + 6, 28, ''s'', crm_profile_internal.report_shown($1, value_upper::numeric, ''amount''))
 			|| crm_profile_internal.report_svg_text(x.actual, 10, ''m'', ($1.words ->> ''legend.actual'') || '' '' || crm_profile_internal.report_shown($1, actual_value::numeric, ''amount''))
