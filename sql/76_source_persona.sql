@@ -431,7 +431,7 @@ BEGIN
 	src := crm_profile_internal.source_localized(src);
 	EXECUTE format('SELECT count(*), count(*) FILTER (WHERE coalesce(p.segment, ''(unscored)'') = $1) FROM %I.customer_profile p', source) INTO n, members USING segment;
 	IF members = 0 AND segment <> '(unscored)' AND NOT EXISTS (SELECT FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s WHERE s.segment = explain_segment.segment) THEN
-		RAISE undefined_object USING MESSAGE = format('source "%s" has no segment "%s"', source, segment),
+		RAISE undefined_object USING MESSAGE = format('source "%s" has no segment "%s"', source, crm_profile_internal.short(segment, 64)),
 			DETAIL = format('There are: %s.', (SELECT string_agg(s.segment, ', ' ORDER BY s.position) FROM crm_profile.segments(crm_profile.compile_scheme(src.scheme)) s));
 	END IF;
 	share := least(1, 100000.0 / greatest(n, 1));
@@ -516,7 +516,7 @@ BEGIN
 		PERFORM crm_profile_internal.check_key(source, whom::text, key_type);
 		EXECUTE format('SELECT EXISTS (SELECT FROM %s)', person) INTO found;
 		IF NOT found THEN
-			RAISE undefined_object USING MESSAGE = format('source "%s" has no customer "%s", or you may not see them', source, whom);
+			RAISE undefined_object USING MESSAGE = format('source "%s" has no customer "%s", or you may not see them', source, crm_profile_internal.short(whom::text, 64));
 		END IF;
 	END IF;
 	RETURN QUERY EXECUTE format($sql$

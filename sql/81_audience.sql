@@ -41,7 +41,7 @@ BEGIN
 	WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN
 		problem := SQLERRM;
 		PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
-		RAISE invalid_parameter_value USING MESSAGE = format('condition "%s": %s', condition, problem),
+		RAISE invalid_parameter_value USING MESSAGE = format('condition "%s": %s', crm_profile_internal.short(condition, 200), crm_profile_internal.short(problem, 400)),
 			DETAIL = format('It is neither a list of segments (%s) nor a condition over customer_profile, the customer table and its attributes.', array_to_string(segments, ', ')),
 			HINT = coalesce((SELECT 'Did you mean ' || n.near || '?' FROM regexp_matches(regexp_replace(condition, '''[^'']*''', '', 'g'), '[[:alpha:]_]\w*', 'g') m, LATERAL (SELECT crm_profile_internal.near_names(m[1], segments || columns || others) AS near) n
 				WHERE n.near IS NOT NULL AND m[1] <> ALL (segments || columns || others) LIMIT 1), 'Write a condition such as ''Champions, Loyal'', or ''recency < 90 AND clv_365d > 100''.');
