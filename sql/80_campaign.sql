@@ -378,7 +378,7 @@ CREATE FUNCTION crm_profile_internal.chi_square_p_value(chi_square double precis
 
 CREATE FUNCTION crm_profile_internal.assignment_p_value(lifts crm_profile.campaign_lift[]) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN (SELECT CASE WHEN count(*) > 1 THEN crm_profile_internal.chi_square_p_value(sum((g.treated - g.n * g.share) ^ 2 / (g.n * g.share * (1 - g.share))), count(*) - 1) END
+	RETURN (SELECT CASE WHEN count(*) > 1 THEN crm_profile_internal.chi_square_p_value(crm_profile_internal.decimal_sum((g.treated - g.n * g.share) ^ 2 / (g.n * g.share * (1 - g.share)))::double precision, count(*) - 1) END
 		FROM (SELECT l.treated, (l.treated + l.control)::double precision AS n, sum(l.treated) OVER () / NULLIF(sum(l.treated + l.control) OVER (), 0)::double precision AS share FROM unnest(lifts) l) g
 		WHERE g.n * least(g.share, 1 - g.share) >= 5);
 COMMENT ON FUNCTION crm_profile_internal.assignment_p_value IS 'whether treated customers have the same share in all groups, those too small left out; NULL for fewer than two groups, or one treatment';
