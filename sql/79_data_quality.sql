@@ -719,6 +719,15 @@ BEGIN
 	END IF;
 END $$; -- the rows for which a query over $1 works, or those for which it fails, found by bisection
 
+CREATE FUNCTION crm_profile_internal.fails_on(part anyarray, probe text) RETURNS boolean
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	EXECUTE probe USING part[:0];
+	RETURN EXISTS (SELECT FROM crm_profile_internal.readable_part(part, probe, false));
+EXCEPTION WHEN OTHERS THEN
+	RETURN false;
+END $$; -- whether a query over $1 fails for any of the rows; not one that cannot run at all, as with names that only the source's path finds
+
 CREATE FUNCTION crm_profile_internal.readable_rows(example anyelement, probe text, readable boolean) RETURNS SETOF anyelement
 	LANGUAGE plpgsql STABLE ROWS 100000 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -744,7 +753,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_orders_from IS 'the query of ord
 CREATE FUNCTION crm_profile_internal.source_rows_from(query text, relation text, rows text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN (SELECT CASE WHEN query ~ p.pattern THEN regexp_replace(query, p.pattern, format('\1%s AS %I', replace(rows, E'\\', E'\\\\'), c.relname)) END
-		FROM pg_class c, LATERAL (SELECT '(\sFROM )' || regexp_replace(relation, '([^[:alnum:]_])', '\\\1', 'g') || '(?![\w."$])' AS pattern) p WHERE c.oid = to_regclass(relation));
+		FROM pg_class c, LATERAL (SELECT '(\sFROM )' || regexp_replace(relation, '([^[:alnum:]_])', '\\\1', 'g') || '(?![\w."$])' AS pattern) p WHERE c.oid = CASE WHEN relation !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN to_regclass(relation) END);
 COMMENT ON FUNCTION crm_profile_internal.source_rows_from IS 'a query of the source over other rows of the same table, given as SQL; NULL if it does not read a table of that name';
 
 CREATE FUNCTION crm_profile_internal.readable_rows_of(relation text, query text, readable boolean) RETURNS text
@@ -761,9 +770,8 @@ CREATE FUNCTION crm_profile_internal.find_unreadable(src crm_profile.source_defi
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	rows text;
-	seen record;
-	named record;
-	failing text[];
+	n bigint;
+	failing text;
 BEGIN
 	readable := crm_profile_internal.source_rows_from(query, relation, crm_profile_internal.readable_rows_of(relation, query, true));
 	IF readable IS NULL THEN
@@ -771,20 +779,11 @@ BEGIN
 		RETURN;
 	END IF;
 	rows := crm_profile_internal.readable_rows_of(relation, query, false);
-	EXECUTE format('SELECT count(*) AS n, array_agg(b.b) FILTER (WHERE b.n <= 1000) AS first FROM (SELECT b, row_number() OVER () AS n FROM %s b) b', rows) INTO seen;
-	FOR named IN SELECT a.name, format('SELECT count((%s)) FROM unnest($1::%s[]) AS %I', to_jsonb(src) ->> a.name, relation, c.relname) AS probe
-			FROM unnest(arguments) a(name), pg_class c WHERE to_jsonb(src) ->> a.name IS NOT NULL AND c.oid = relation::regclass LOOP
-		BEGIN
-			-- an expression that works without rows, unlike one with names that only the source's path finds
-			EXECUTE named.probe USING seen.first[:0];
-			IF EXISTS (SELECT FROM crm_profile_internal.readable_part(seen.first, named.probe, false)) THEN
-				failing := failing || format('%s => ''…''', named.name);
-			END IF;
-		EXCEPTION WHEN OTHERS THEN
-			NULL;
-		END;
-	END LOOP;
-	finding := crm_profile_internal.found_row(1, what || ' that cannot be read', 'error', seen.n, NULL, NULL, NULL, problem || '. Leave them out, or correct them. All else here is of the others.', coalesce(array_to_string(failing, ', '), argument));
+	EXECUTE format('WITH b AS MATERIALIZED (SELECT b, row_number() OVER () AS n FROM %1$s b), part AS (SELECT array_agg(b.b) AS rows FROM b WHERE b.n <= 1000)
+			SELECT (SELECT count(*) FROM b), (SELECT string_agg(format(''%%s => %%L'', a.name, ''…''), '', '' ORDER BY a.name) FROM part, jsonb_each_text($1) a(name, expression)
+				WHERE crm_profile_internal.fails_on(part.rows, format(''SELECT count((%%s)) FROM unnest($1::%2$s[]) AS %3$I'', a.expression)))', rows, relation, (SELECT c.relname FROM pg_class c WHERE c.oid = relation::regclass))
+		INTO n, failing USING (SELECT jsonb_strip_nulls(jsonb_object_agg(a, to_jsonb(src) -> a)) FROM unnest(arguments) a);
+	finding := crm_profile_internal.found_row(1, what || ' that cannot be read', 'error', n, NULL, NULL, NULL, problem || '. Leave them out, or correct them. All else here is of the others.', coalesce(failing, argument));
 	BEGIN
 		-- as they are in the table, since the key itself may be the problem
 		EXECUTE format('SELECT array_agg(ROW(k.key, NULL)::crm_profile_internal.key_sample) FROM (SELECT DISTINCT (%s)::text AS key FROM %s AS %s ORDER BY 1 LIMIT 5) k', key, rows,

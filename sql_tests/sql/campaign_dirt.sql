@@ -123,7 +123,7 @@ SELECT refresh('post') IS NOT NULL AS refreshed;
 UPDATE sold SET d = '2025-02-30' WHERE no = 400;
 SELECT finding, rows FROM check_source_details('post') WHERE finding ~ 'read|checked|lines|baskets|payments' ORDER BY finding COLLATE "C";
 -- nor where the orders are a query, of which no rows can be left out
-SELECT alter_source('post', orders => 'SELECT * FROM dirt.sold');
+SELECT alter_source('post', orders => 'SELECT * FROM dirt.sold', order_key => 'no');
 SELECT finding, rows FROM check_source_details('post') WHERE finding ~ 'read|checked|lines|baskets|payments' ORDER BY finding COLLATE "C";
 UPDATE sold SET d = '2025-02-28' WHERE no = 400;
 SELECT alter_source('post', payment_amount => '1 / total');
