@@ -11,7 +11,7 @@ CREATE TABLE people AS SELECT customer_id, (ARRAY['Ulm', 'Bonn', 'Kiel', 'Jena',
 ALTER TABLE people ADD PRIMARY KEY (customer_id);
 -- three invoices a customer
 CREATE TABLE invoice AS SELECT customer_id, ordered_at::date + 14 AS due_date, CASE WHEN order_id % 50 > 0 THEN ordered_at::date + 10 + (order_id * 2654435761 % 20)::integer END AS paid_on, amount FROM orders WHERE order_id % 10 < 3;
-ANALYZE people, invoice;
+VACUUM (FREEZE, ANALYZE) people, invoice;
 SELECT crm_profile.create_source('big', 'people', 'orders', as_of => '2025-12-31', clv_model => 'mbg/nbd', attributes => '{city,job,age,vip}', payments => 'invoice', payment_amount => 'amount') \g /dev/null
 SELECT crm_profile.refresh('big') \g /dev/null
 VACUUM ANALYZE big.customer_history;

@@ -30,7 +30,7 @@ CALL measure('nearest_customers', 'SELECT * FROM crm_profile.nearest_customers('
 CALL measure('customer_groups (limit 60 s)', 'SELECT * FROM crm_profile.customer_groups(''big'')', 1);
 SELECT crm_profile.alter_source('big', materialize => true) \g /dev/null
 SELECT crm_profile.refresh('big') \g /dev/null
-VACUUM (ANALYZE) big.customer_profile;
+VACUUM (ANALYZE) big.stored_profile;
 CALL measure('segment_persona, materialized', 'SELECT * FROM big.segment_persona', :rounds);
 \echo :people 'customers, 15 attributes; medians of' :rounds 'rounds, at most' `psql -XAtc 'SHOW max_parallel_workers_per_gather'` 'parallel workers'
 SELECT what, round(percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds)::numeric, 2) AS median, round(min(seconds)::numeric, 2) AS best FROM measured GROUP BY what ORDER BY min(ctid);

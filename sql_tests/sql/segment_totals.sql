@@ -46,9 +46,9 @@ FROM (SELECT * FROM plain WHERE attribute IN ('city', 'loan', 'tags') OR value I
 SELECT p.attribute, p.found = c.found AS same FROM (SELECT attribute, array_agg((segment, customers) ORDER BY segment, customers) AS found FROM plain WHERE value IS NOT NULL GROUP BY attribute) p
 	JOIN (SELECT attribute, array_agg((segment, customers) ORDER BY segment, customers) AS found FROM counted WHERE value IS NOT NULL GROUP BY attribute) c USING (attribute) ORDER BY 1;
 SELECT attribute, value, sum(customers) FROM counted WHERE attribute IN ('age', 'since') GROUP BY attribute, value ORDER BY attribute, value COLLATE "C";
--- of numbers their sum, to the last decimal of their texts, and the smallest
+-- of numbers their sum, to the last decimal of their texts, and the smallest of all segments
 SELECT attribute, count(*) AS segments, bool_and(c.total = p.total AND c.lowest = p.lowest) AS same FROM counted c
-	JOIN (SELECT attribute, segment, sum(value::numeric) AS total, min(value)::numeric AS lowest FROM ranged WHERE attribute <> 'since' GROUP BY attribute, segment) p USING (attribute, segment) WHERE c.value IS NULL GROUP BY attribute ORDER BY attribute;
+	JOIN (SELECT attribute, segment, sum(value::numeric) AS total, min(min(value)) OVER (PARTITION BY attribute)::numeric AS lowest FROM ranged WHERE attribute <> 'since' GROUP BY attribute, segment) p USING (attribute, segment) WHERE c.value IS NULL GROUP BY attribute ORDER BY attribute;
 SELECT count(*) AS others FROM counted WHERE (total IS NOT NULL OR lowest IS NOT NULL) AND (value IS NOT NULL OR attribute IN ('since', 'city', 'loan', 'tags'));
 SELECT persona_counts('one', ROW(1), '{a,b}', NULL, false);
 
