@@ -603,8 +603,8 @@ BEGIN
 		RAISE undefined_column USING MESSAGE = format('%s lacks the column customer, or %s', coalesce(labels::text, format('%I.customer_profile', source)), label), HINT = 'Name a table or view that has the key of each customer and the label.';
 	END IF;
 	-- variance of numbers, in the range of those in profiles, so that squares never overflow;
-	-- of words the chance that two customers differ. The order of the rows changes no digit; what is the same for all has
-	-- no variance, though its mean has 15 digits
+	-- of words the chance that two customers differ. The order of the rows changes no digit; what is the same for all
+	-- has no variance, though its mean has 15 digits
 	SELECT string_agg(CASE WHEN c.class IN ('number', 'date')
 			THEN format('(WITH m AS MATERIALIZED (SELECT p.label, count(p.a%1$s) AS n, crm_profile_internal.decimal_sum(p.a%1$s) AS s, min(p.a%1$s) AS low, max(p.a%1$s) AS high FROM people p WHERE p.label IS NOT NULL AND p.a%1$s IS NOT NULL GROUP BY 1)
 				SELECT %1$s, %2$L, sum(g.n)::int8, count(*), (crm_profile_internal.decimal_sum(g.w) / sum(g.n))::float8, (crm_profile_internal.decimal_sum(g.w + g.n * (g.m - t.m) ^ 2) / sum(g.n))::float8

@@ -110,7 +110,8 @@ CREATE FUNCTION crm_profile.adjusted_value_test(lift crm_profile.campaign_lift, 
 	OUT difference double precision, OUT lower double precision, OUT upper double precision, OUT t double precision, OUT df double precision, OUT p_value double precision, OUT variance_left double precision)
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	BEGIN ATOMIC
-		-- all but the last division is exact: where past value tells value entirely, no variance is left, not one of rounding
+		-- all but the last division is exact: where past value tells value entirely, no variance is left, not one of
+		-- rounding
 		WITH v AS (
 			SELECT (lift).treated::numeric AS nt, (lift).control::numeric AS nc,
 				(lift).treated * (lift).treated_value_squares - (lift).treated_value * (lift).treated_value AS tv, (lift).treated * (lift).treated_past_value_squares - (lift).treated_past_value * (lift).treated_past_value AS tp,
