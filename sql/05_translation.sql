@@ -28,13 +28,17 @@ CREATE FUNCTION crm_profile_internal.languages(language text) RETURNS text[]
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN ARRAY[language, split_part(language, '-', 1), 'en']; -- the languages to look for words in, best first: de-AT, de, en
 
+CREATE FUNCTION crm_profile_internal.short(value text, most integer) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN CASE WHEN length(value) <= most THEN value ELSE left(value, most - most / 3) || ' ... ' || right(value, most / 3) END; -- the text of somebody as a message repeats it: its beginning and its end, if it has more than so many characters
+
 CREATE FUNCTION crm_profile_internal.check_language(language text) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	wanted CONSTANT text := coalesce(language, nullif(current_setting('crm_profile.language', true), ''), 'en');
 BEGIN
 	IF NOT EXISTS (SELECT FROM crm_profile.translation t WHERE t.language IN (wanted, split_part(wanted, '-', 1))) THEN
-		RAISE invalid_parameter_value USING MESSAGE = format('there are no words in language "%s"', wanted),
+		RAISE invalid_parameter_value USING MESSAGE = format('there are no words in language "%s"', crm_profile_internal.short(wanted, 64)),
 			DETAIL = format('There are: %s.', (SELECT string_agg(DISTINCT t.language, ', ') FROM crm_profile.translation t)),
 			HINT = 'Add a language with INSERT INTO crm_profile.translation.';
 	END IF;

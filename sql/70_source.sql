@@ -135,7 +135,7 @@ CREATE FUNCTION crm_profile_internal.check_key(source text, key text, key_type t
 BEGIN
 	EXECUTE format('SELECT %L::%s', key, key_type);
 EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
-	RAISE invalid_text_representation USING MESSAGE = format('"%s" cannot be the key of a customer of source "%s"', key, source), DETAIL = format('Keys have the type %s.', key_type);
+	RAISE invalid_text_representation USING MESSAGE = format('"%s" cannot be the key of a customer of source "%s"', crm_profile_internal.short(key, 64), source), DETAIL = format('Keys have the type %s.', key_type);
 END $$; -- an error if a text is no value of the type of customer keys
 
 ---------------------------------------------------------------- the definition of a source
@@ -648,7 +648,10 @@ CREATE FUNCTION crm_profile_internal.near_names(name text, candidates text[]) RE
 CREATE FUNCTION crm_profile_internal.source_argument_error(argument text, problem text, detail text, hint text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	detail := coalesce(detail, 'Nothing was changed.');
+	argument := crm_profile_internal.short(argument, 64);
+	problem := crm_profile_internal.short(problem, 600);
+	detail := crm_profile_internal.short(coalesce(detail, 'Nothing was changed.'), 900);
+	hint := crm_profile_internal.short(hint, 600);
 	IF hint IS NULL THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('argument "%s" of the source: %s', argument, problem), DETAIL = detail;
 	END IF;

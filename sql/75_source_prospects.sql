@@ -398,7 +398,7 @@ BEGIN
 		END IF;
 		SELECT min(o.key) INTO unknown FROM jsonb_each(given) o WHERE o.key <> ALL ('{special,breaks,asymmetric}');
 		IF unknown IS NOT NULL THEN
-			RAISE invalid_parameter_value USING MESSAGE = format('there is no option "%s"', unknown);
+			RAISE invalid_parameter_value USING MESSAGE = format('there is no option "%s"', crm_profile_internal.short(unknown, 64));
 		END IF;
 		-- a row without values is enough to check names and values against the types
 		EXECUTE format('SELECT crm_profile.attribute_relevance("(row)", true, NULL, $1), crm_profile.profile_fit("(row)", $2)

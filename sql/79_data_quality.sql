@@ -719,12 +719,27 @@ BEGIN
 	END IF;
 END $$; -- the rows for which a query over $1 works, or those for which it fails, found by bisection
 
+CREATE FUNCTION crm_profile_internal.fails_on(part anyarray, probe text) RETURNS boolean
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	EXECUTE probe USING part[:0];
+	RETURN EXISTS (SELECT FROM crm_profile_internal.readable_part(part, probe, false));
+EXCEPTION WHEN OTHERS THEN
+	RETURN false;
+END $$; -- whether a query over $1 fails for any of the rows; not one that cannot run at all, as with names that only the source's path finds
+
 CREATE FUNCTION crm_profile_internal.readable_rows(example anyelement, probe text, readable boolean) RETURNS SETOF anyelement
 	LANGUAGE plpgsql STABLE ROWS 100000 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	part record;
+	tried boolean := false;
 BEGIN
 	FOR part IN EXECUTE format('SELECT array_agg(p.o) AS rows FROM (SELECT o, (row_number() OVER () - 1) / 1000 AS part FROM %s o) p GROUP BY p.part', pg_typeof(example)) LOOP
+		-- where none can be read, nor a row without any value, it is the joined table that cannot be
+		IF NOT tried AND probe ~ ' JOIN ' AND NOT EXISTS (SELECT FROM crm_profile_internal.readable_part(part.rows[:8], probe, true)) THEN
+			EXECUTE probe USING ARRAY[example];
+		END IF;
+		tried := true;
 		RETURN QUERY SELECT * FROM crm_profile_internal.readable_part(part.rows, probe, readable);
 	END LOOP;
 END $$; -- the rows of a table that a query can read, or cannot; example: a NULL of its row type
@@ -738,7 +753,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_orders_from IS 'the query of ord
 CREATE FUNCTION crm_profile_internal.source_rows_from(query text, relation text, rows text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	RETURN (SELECT CASE WHEN query ~ p.pattern THEN regexp_replace(query, p.pattern, format('\1%s AS %I', replace(rows, E'\\', E'\\\\'), c.relname)) END
-		FROM pg_class c, LATERAL (SELECT '(\sFROM )' || regexp_replace(relation, '([^[:alnum:]_])', '\\\1', 'g') || '(?![\w."$])' AS pattern) p WHERE c.oid = to_regclass(relation));
+		FROM pg_class c, LATERAL (SELECT '(\sFROM )' || regexp_replace(relation, '([^[:alnum:]_])', '\\\1', 'g') || '(?![\w."$])' AS pattern) p WHERE c.oid = CASE WHEN relation !~* '^\s*(select|with|values|table)\s|^\s*\(' THEN to_regclass(relation) END);
 COMMENT ON FUNCTION crm_profile_internal.source_rows_from IS 'a query of the source over other rows of the same table, given as SQL; NULL if it does not read a table of that name';
 
 CREATE FUNCTION crm_profile_internal.readable_rows_of(relation text, query text, readable boolean) RETURNS text
@@ -746,11 +761,17 @@ CREATE FUNCTION crm_profile_internal.readable_rows_of(relation text, query text,
 	RETURN format('crm_profile_internal.readable_rows(NULL::%s, %L, %L)', relation, format('SELECT count(q) FROM (%s) q', crm_profile_internal.source_rows_from(query, relation, format('unnest($1::%s[])', relation))), readable);
 COMMENT ON FUNCTION crm_profile_internal.readable_rows_of IS 'SQL of the rows of a table that a query can read, or cannot';
 
-CREATE FUNCTION crm_profile_internal.find_unreadable(what text, relation text, query text, key text, problem text, argument text, OUT readable text, OUT finding crm_profile_internal.found)
+CREATE FUNCTION crm_profile_internal.source_without_unreadable(src crm_profile.source_definition, relation text, query text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	RETURN CASE WHEN relation = src.orders THEN query ELSE coalesce(crm_profile_internal.source_rows_from(query, src.orders, crm_profile_internal.readable_rows_of(src.orders, src.orders_query, true)), query) END;
+COMMENT ON FUNCTION crm_profile_internal.source_without_unreadable IS 'a query over another table, with those orders that can be read, if it reads orders';
+
+CREATE FUNCTION crm_profile_internal.find_unreadable(src crm_profile.source_definition, what text, relation text, query text, key text, problem text, argument text, arguments text[], OUT readable text, OUT finding crm_profile_internal.found)
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	rows text;
 	n bigint;
+	failing text;
 BEGIN
 	readable := crm_profile_internal.source_rows_from(query, relation, crm_profile_internal.readable_rows_of(relation, query, true));
 	IF readable IS NULL THEN
@@ -758,8 +779,11 @@ BEGIN
 		RETURN;
 	END IF;
 	rows := crm_profile_internal.readable_rows_of(relation, query, false);
-	EXECUTE format('SELECT count(*) FROM %s b', rows) INTO n;
-	finding := crm_profile_internal.found_row(1, what || ' that cannot be read', 'error', n, NULL, NULL, NULL, problem || '. Leave them out, or correct them. All else here is of the others.', argument);
+	EXECUTE format('WITH b AS MATERIALIZED (SELECT b, row_number() OVER () AS n FROM %1$s b), part AS (SELECT array_agg(b.b) AS rows FROM b WHERE b.n <= 1000)
+			SELECT (SELECT count(*) FROM b), (SELECT string_agg(format(''%%s => %%L'', a.name, ''…''), '', '' ORDER BY a.name) FROM part, jsonb_each_text($1) a(name, expression)
+				WHERE crm_profile_internal.fails_on(part.rows, format(''SELECT count((%%s)) FROM unnest($1::%2$s[]) AS %3$I'', a.expression)))', rows, relation, (SELECT c.relname FROM pg_class c WHERE c.oid = relation::regclass))
+		INTO n, failing USING (SELECT jsonb_strip_nulls(jsonb_object_agg(a, to_jsonb(src) -> a)) FROM unnest(arguments) a);
+	finding := crm_profile_internal.found_row(1, what || ' that cannot be read', 'error', n, NULL, NULL, NULL, problem || '. Leave them out, or correct them. All else here is of the others.', coalesce(failing, argument));
 	BEGIN
 		-- as they are in the table, since the key itself may be the problem
 		EXECUTE format('SELECT array_agg(ROW(k.key, NULL)::crm_profile_internal.key_sample) FROM (SELECT DISTINCT (%s)::text AS key FROM %s AS %s ORDER BY 1 LIMIT 5) k', key, rows,
@@ -767,7 +791,7 @@ BEGIN
 	EXCEPTION WHEN OTHERS THEN
 		NULL;
 	END;
-END $$; -- finds rows of a table for which an expression of the source fails, such as a key that cannot be cast; readable: the query of the table without them
+END $$; -- finds rows of a table for which an expression of the source fails, such as a key that cannot be cast, and which of its arguments that is; readable: the query of the table without them
 
 ---------------------------------------------------------------- all of it
 
@@ -807,14 +831,21 @@ BEGIN
 			problem := SQLERRM;
 			BEGIN
 				CASE part
-					WHEN 1 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable('orders', src.orders, src.orders_query, src.order_customer, 'A refresh stops at them: ' || problem, 'order_filter => ''…''') u;
+					WHEN 1 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable(src, 'orders', src.orders, src.orders_query, src.order_customer, 'A refresh stops at them: ' || problem, 'order_filter => ''…''', NULL) u;
 						orders := coalesce(unreadable.readable, orders);
 						identified := format('SELECT q.*, NULL::bigint AS row_identity FROM (%s) q', orders);
-					WHEN 6 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable('contacts', src.campaigns, src.campaign_query, quote_ident(src.campaign_customer), 'campaign_response stops at them, the results of campaigns leave them out: ' || problem, 'campaigns => ''…''') u;
+						-- lines and payments may have customer and day from the orders, contacts codes
+						src.line_query := crm_profile_internal.source_without_unreadable(src, src.lines, src.line_query);
+						src.payment_query := crm_profile_internal.source_without_unreadable(src, src.payments, src.payment_query);
+						src.code_query := crm_profile_internal.source_without_unreadable(src, src.campaigns, src.code_query);
+					WHEN 6 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable(src, 'contacts', src.campaigns, src.campaign_query, quote_ident(src.campaign_customer), 'campaign_response stops at them, the results of campaigns leave them out: ' || problem, 'campaigns => ''…''',
+							'{campaign_name,contacted_at,treated,responded_at,response_value,contact_cost,campaign_code}') u;
 						src.campaign_query := unreadable.readable;
-					WHEN 7 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable('order lines', src.lines, src.line_query, coalesce(src.line_customer, src.line_order), 'All that reads order lines stops at them: ' || problem, 'lines => ''…''') u;
+					WHEN 7 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable(src, 'order lines', src.lines, src.line_query, coalesce(src.line_customer, src.line_order), 'All that reads order lines stops at them, but no refresh: ' || problem, 'lines => ''…''',
+							'{line_order,line_customer,line_day,line_product,line_category}') u;
 						src.line_query := unreadable.readable;
-					WHEN 8 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable('payments', src.payments, src.payment_query, coalesce(src.payment_customer, src.payment_order), 'payment_behaviour leaves them out, due_actions stops at them: ' || problem, 'payments => ''…''') u;
+					WHEN 8 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable(src, 'payments', src.payments, src.payment_query, coalesce(src.payment_customer, src.payment_order), 'payment_behaviour leaves them out, due_actions stops at them: ' || problem, 'payments => ''…''',
+							'{payment_customer,payment_order,payment_due,payment_paid,payment_amount}') u;
 						src.payment_query := unreadable.readable;
 					ELSE RAISE;
 				END CASE;

@@ -110,20 +110,21 @@ CREATE FUNCTION crm_profile.adjusted_value_test(lift crm_profile.campaign_lift, 
 	OUT difference double precision, OUT lower double precision, OUT upper double precision, OUT t double precision, OUT df double precision, OUT p_value double precision, OUT variance_left double precision)
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	BEGIN ATOMIC
+		-- all but the last division is exact: where past value tells value entirely, no variance is left, not one of
+		-- rounding
 		WITH v AS (
-			SELECT crm_profile_internal.sample_variance((lift).treated, (lift).treated_value, (lift).treated_value_squares) AS tv,
-				crm_profile_internal.sample_variance((lift).treated, (lift).treated_past_value, (lift).treated_past_value_squares) AS tp,
-				((lift).treated * (lift).treated_value_products - (lift).treated_value * (lift).treated_past_value) / NULLIF((lift).treated::numeric * ((lift).treated - 1), 0) AS tc,
-				crm_profile_internal.sample_variance((lift).control, (lift).control_value, (lift).control_value_squares) AS cv,
-				crm_profile_internal.sample_variance((lift).control, (lift).control_past_value, (lift).control_past_value_squares) AS cp,
-				((lift).control * (lift).control_value_products - (lift).control_value * (lift).control_past_value) / NULLIF((lift).control::numeric * ((lift).control - 1), 0) AS cc),
+			SELECT (lift).treated::numeric AS nt, (lift).control::numeric AS nc,
+				(lift).treated * (lift).treated_value_squares - (lift).treated_value * (lift).treated_value AS tv, (lift).treated * (lift).treated_past_value_squares - (lift).treated_past_value * (lift).treated_past_value AS tp,
+				(lift).treated * (lift).treated_value_products - (lift).treated_value * (lift).treated_past_value AS tc,
+				(lift).control * (lift).control_value_squares - (lift).control_value * (lift).control_value AS cv, (lift).control * (lift).control_past_value_squares - (lift).control_past_value * (lift).control_past_value AS cp,
+				(lift).control * (lift).control_value_products - (lift).control_value * (lift).control_past_value AS cc),
+		-- the slope is a / b
 		s AS (
-			SELECT v.*, (((lift).treated - 1) * v.tc + ((lift).control - 1) * v.cc) / NULLIF(((lift).treated - 1) * v.tp + ((lift).control - 1) * v.cp, 0) AS slope FROM v),
+			SELECT v.*, v.nc * v.tc + v.nt * v.cc AS a, CASE WHEN v.nt > 1 AND v.nc > 1 THEN NULLIF(v.nc * v.tp + v.nt * v.cp, 0) END AS b FROM v),
 		a AS (
-			SELECT s.slope, s.tv - 2 * s.slope * s.tc + s.slope ^ 2 * s.tp AS treated_left, s.cv - 2 * s.slope * s.cc + s.slope ^ 2 * s.cp AS control_left,
-				(lift).treated_value / NULLIF((lift).treated, 0) - (lift).control_value / NULLIF((lift).control, 0)
-					- s.slope * ((lift).treated_past_value / NULLIF((lift).treated, 0) - (lift).control_past_value / NULLIF((lift).control, 0)) AS difference,
-				s.tv / NULLIF((lift).treated, 0) + s.cv / NULLIF((lift).control, 0) AS before FROM s)
+			SELECT s.a / s.b AS slope, (s.tv * s.b * s.b - 2 * s.a * s.b * s.tc + s.a * s.a * s.tp) / (s.b * s.b * s.nt * (s.nt - 1)) AS treated_left, (s.cv * s.b * s.b - 2 * s.a * s.b * s.cc + s.a * s.a * s.cp) / (s.b * s.b * s.nc * (s.nc - 1)) AS control_left,
+				(s.b * (s.nc * (lift).treated_value - s.nt * (lift).control_value) - s.a * (s.nc * (lift).treated_past_value - s.nt * (lift).control_past_value)) / (s.b * s.nt * s.nc) AS difference,
+				s.tv / NULLIF(s.nt * s.nt * (s.nt - 1), 0) + s.cv / NULLIF(s.nc * s.nc * (s.nc - 1), 0) AS before FROM s)
 		SELECT a.slope::double precision, a.difference::double precision, w.lower, w.upper, w.t, w.df, w.p_value, ((a.treated_left / (lift).treated + a.control_left / (lift).control) / NULLIF(a.before, 0))::double precision
 		FROM a LEFT JOIN LATERAL crm_profile_internal.welch_test(a.difference, a.treated_left, (lift).treated, a.control_left, (lift).control, level) w ON true;
 	END; -- value_test of value - slope × past_value, which takes off what was known before contact (CUPED): slope of value by past value within the groups, difference, interval, test, and the share of variance left; NULLs without past values or if they do not vary
@@ -378,7 +379,7 @@ CREATE FUNCTION crm_profile_internal.chi_square_p_value(chi_square double precis
 
 CREATE FUNCTION crm_profile_internal.assignment_p_value(lifts crm_profile.campaign_lift[]) RETURNS double precision
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN (SELECT CASE WHEN count(*) > 1 THEN crm_profile_internal.chi_square_p_value(sum((g.treated - g.n * g.share) ^ 2 / (g.n * g.share * (1 - g.share))), count(*) - 1) END
+	RETURN (SELECT CASE WHEN count(*) > 1 THEN crm_profile_internal.chi_square_p_value(crm_profile_internal.decimal_sum((g.treated - g.n * g.share) ^ 2 / (g.n * g.share * (1 - g.share)))::double precision, count(*) - 1) END
 		FROM (SELECT l.treated, (l.treated + l.control)::double precision AS n, sum(l.treated) OVER () / NULLIF(sum(l.treated + l.control) OVER (), 0)::double precision AS share FROM unnest(lifts) l) g
 		WHERE g.n * least(g.share, 1 - g.share) >= 5);
 COMMENT ON FUNCTION crm_profile_internal.assignment_p_value IS 'whether treated customers have the same share in all groups, those too small left out; NULL for fewer than two groups, or one treatment';

@@ -41,7 +41,7 @@ BEGIN
 	WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN
 		problem := SQLERRM;
 		PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
-		RAISE invalid_parameter_value USING MESSAGE = format('condition "%s": %s', condition, problem),
+		RAISE invalid_parameter_value USING MESSAGE = format('condition "%s": %s', crm_profile_internal.short(condition, 200), crm_profile_internal.short(problem, 400)),
 			DETAIL = format('It is neither a list of segments (%s) nor a condition over customer_profile, the customer table and its attributes.', array_to_string(segments, ', ')),
 			HINT = coalesce((SELECT 'Did you mean ' || n.near || '?' FROM regexp_matches(regexp_replace(condition, '''[^'']*''', '', 'g'), '[[:alpha:]_]\w*', 'g') m, LATERAL (SELECT crm_profile_internal.near_names(m[1], segments || columns || others) AS near) n
 				WHERE n.near IS NOT NULL AND m[1] <> ALL (segments || columns || others) LIMIT 1), 'Write a condition such as ''Champions, Loyal'', or ''recency < 90 AND clv_365d > 100''.');
@@ -113,12 +113,12 @@ CREATE FUNCTION crm_profile_internal.segment_effects(measures crm_profile_intern
 			FROM known k WHERE CASE WHEN k.compared THEN k.nt > 0 AND k.nc > 0 ELSE k.nt > 0 END),
 		-- campaigns by their size (Mantel and Haenszel): by variance, those that nobody responded to would count most
 		segment AS (
-			SELECT o.segment, sum(o.n)::bigint AS n, bool_or(o.compared) AS compared, sum(o.effect * o.weight) / sum(o.weight) AS effect, sum(o.variance * o.weight ^ 2) / sum(o.weight) ^ 2 AS variance FROM one o GROUP BY o.segment),
+			SELECT o.segment, sum(o.n)::bigint AS n, bool_or(o.compared) AS compared, crm_profile_internal.decimal_sum(o.effect * o.weight)::float8 / crm_profile_internal.decimal_sum(o.weight)::float8 AS effect, crm_profile_internal.decimal_sum(o.variance * o.weight ^ 2)::float8 / crm_profile_internal.decimal_sum(o.weight)::float8 ^ 2 AS variance FROM one o GROUP BY o.segment),
 		everybody AS (
 			SELECT s.mean, bool_or(g.compared) AS compared, sum(g.n)::bigint AS n,
 				-- what segments differ by beyond chance (DerSimonian and Laird 1986)
-				greatest(0, (sum((g.effect - s.mean) ^ 2 / g.variance) - (count(*) - 1)) / NULLIF(sum(1 / g.variance) - sum(1 / g.variance ^ 2) / sum(1 / g.variance), 0)) AS between
-			FROM segment g, (SELECT sum(t.effect / t.variance) / sum(1 / t.variance) AS mean FROM segment t) s GROUP BY s.mean)
+				greatest(0, (crm_profile_internal.decimal_sum((g.effect - s.mean) ^ 2 / g.variance)::float8 - (count(*) - 1)) / NULLIF(crm_profile_internal.decimal_sum(1 / g.variance)::float8 - crm_profile_internal.decimal_sum(1 / g.variance ^ 2)::float8 / crm_profile_internal.decimal_sum(1 / g.variance)::float8, 0)) AS between
+			FROM segment g, (SELECT crm_profile_internal.decimal_sum(t.effect / t.variance)::float8 / crm_profile_internal.decimal_sum(1 / t.variance)::float8 AS mean FROM segment t) s GROUP BY s.mean)
 		SELECT g.segment, g.n, CASE WHEN coalesce(e.between, 0) = 0 THEN e.mean ELSE (g.effect / g.variance + e.mean / e.between) / (1 / g.variance + 1 / e.between) END, CASE WHEN e.compared THEN 'campaigns with control group' ELSE 'response alone' END, NULL::double precision, 0::double precision
 		FROM segment g, everybody e
 		UNION ALL SELECT NULL, e.n, e.mean, CASE WHEN e.compared THEN 'campaigns with control group' ELSE 'response alone' END, NULL, 0 FROM everybody e;

@@ -75,19 +75,23 @@ CREATE FUNCTION crm_profile_internal.refresh_complements(src crm_profile.source_
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	min_support double precision;
+	lines text := format('SELECT l.* FROM %I.order_line l', src.name);
+	readable text;
 BEGIN
 	PERFORM crm_profile_internal.no_notices();
-	EXECUTE format('SELECT greatest(5 / greatest(count(DISTINCT l.basket), 5)::double precision, 0.0002) FROM %I.order_line l', src.name) INTO min_support;
 	EXECUTE format('DELETE FROM %I.product_complement', src.name);
 	LOOP
 		BEGIN
+			IF min_support IS NULL THEN
+				EXECUTE format('SELECT greatest(5 / greatest(count(DISTINCT l.basket), 5)::double precision, 0.0002) FROM (%s) l', lines) INTO min_support;
+			END IF;
 			-- readers see this table whole, so it names no product that fewer than five customers have bought
 			EXECUTE format('INSERT INTO %1$I.product_complement
-				WITH shared AS MATERIALIZED (SELECT b.product FROM (SELECT DISTINCT l.product, coalesce(l.customer::text, l.basket::text) AS buyer FROM %1$I.order_line l) b GROUP BY b.product HAVING count(*) >= 5)
+				WITH shared AS MATERIALIZED (SELECT b.product FROM (SELECT DISTINCT l.product, coalesce(l.customer::text, l.basket::text) AS buyer FROM (%2$s) l) b GROUP BY b.product HAVING count(*) >= 5)
 				SELECT r.product, r.right_side, r.baskets, r.confidence, r.lift FROM (
 					SELECT r.left_side[1] AS product, r.*, row_number() OVER (PARTITION BY r.left_side ORDER BY r.lift DESC, r.right_side COLLATE "C") AS place
-					FROM crm_profile.basket_rules(%2$L, $1) r WHERE r.baskets >= 5 AND r.lift > 1 AND r.p_adjusted < 0.05
-						AND r.left_side[1] IN (SELECT s.product FROM shared s) AND r.right_side IN (SELECT s.product FROM shared s)) r WHERE r.place <= 5', src.name, crm_profile_internal.source_lines(src.name, NULL)) USING min_support;
+					FROM crm_profile.basket_rules(%3$L, $1) r WHERE r.baskets >= 5 AND r.lift > 1 AND r.p_adjusted < 0.05
+						AND r.left_side[1] IN (SELECT s.product FROM shared s) AND r.right_side IN (SELECT s.product FROM shared s)) r WHERE r.place <= 5', src.name, lines, format('SELECT l.basket, l.product FROM (%s) l', lines)) USING min_support;
 			RETURN;
 		EXCEPTION WHEN program_limit_exceeded THEN
 			-- too many pairs for this memory: only more frequent ones
@@ -95,6 +99,13 @@ BEGIN
 				RETURN;
 			END IF;
 			min_support := 5 * min_support;
+		WHEN data_exception THEN
+			-- lines that an expression cannot read are left out, as check_source() tells
+			readable := crm_profile_internal.source_rows_from(src.line_query, src.lines, crm_profile_internal.readable_rows_of(src.lines, src.line_query, true));
+			IF lines = coalesce(readable, lines) THEN
+				RAISE;
+			END IF;
+			lines := readable;
 		END;
 	END LOOP;
 END $$; -- part of a refresh that fits models: finds the complements of each product, up to five, in at least five baskets, and surely not by chance

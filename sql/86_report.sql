@@ -435,7 +435,7 @@ BEGIN
 	PERFORM crm_profile_internal.check_source_exists(source);
 	SELECT string_agg(s, ', ') INTO unknown FROM unnest(sections) s WHERE s NOT IN (SELECT name FROM crm_profile_internal.report_sections());
 	IF unknown IS NOT NULL THEN
-		RAISE invalid_parameter_value USING MESSAGE = format('there is no section "%s" in a report', unknown),
+		RAISE invalid_parameter_value USING MESSAGE = format('there is no section "%s" in a report', crm_profile_internal.short(unknown, 200)),
 			DETAIL = format('There are: %s.', (SELECT string_agg(name, ', ' ORDER BY place) FROM crm_profile_internal.report_sections()));
 	END IF;
 	EXECUTE format('SELECT as_of FROM %I.customer_profile LIMIT 1', source) INTO day;

@@ -111,6 +111,10 @@ SELECT array_agg(group_customers) FROM unnest((SELECT crm_profile_internal.produ
 CREATE TABLE line_key AS SELECT k COLLATE "C" AS k, c FROM (VALUES ('a', 'x'), ('A', 'y')) v(k, c);
 CREATE TABLE own_key AS SELECT k COLLATE "POSIX" AS k FROM line_key;
 SELECT array_agg(group_customers) FROM unnest((SELECT crm_profile_internal.product_affinity_rows(k, c, s, t, '2025-01-01') FROM (SELECT k, c, NULL AS s, NULL AS t FROM line_key UNION ALL SELECT k, NULL, 's', 't' FROM own_key) u)) a;
+-- nobody has a tier; a category without a name
+SELECT place, category, customers, segment, value_tier FROM unnest((SELECT crm_profile_internal.category_buyers_rows(k, c, s, NULL, '2025-01-01') FROM (VALUES (1, '', NULL), (1, 'b', NULL), (2, 'b', NULL), (1, NULL, 's'), (2, NULL, 's')) v(k, c, s))) b;
+-- so many groups of one customer that the table of pairs has no place
+SELECT cardinality(crm_profile_internal.product_affinity_rows(1, CASE WHEN i % 2 = 0 THEN 'c' || i END, CASE WHEN i % 2 = 1 THEN 's' || i END, NULL, '2025-01-01')) FROM generate_series(1, 10000) i;
 
 ---------------------------------------------------------------- bad input
 SET client_min_messages = notice;

@@ -104,6 +104,10 @@ SELECT alter_source('shop', campaigns => 'contact', treated => 'treated');
 SELECT count(DISTINCT c.segment) AS segments, bool_and(near(c.effect, coalesce(e.effect, o.effect))) AS as_learnt FROM plan_contacts('shop', NULL, 0.5, 0.25) c LEFT JOIN LATERAL (SELECT p.* FROM crm_profile_internal.segment_effects((SELECT array_agg(measure(r.campaign, r.segment,
 	of_counts(round(r.treated_rate * r.treated)::bigint, r.treated, round(r.control_rate * r.control)::bigint, r.control))) FROM shop.campaign_segment_result r)) p WHERE p.segment = c.segment) e ON true,
 	crm_profile_internal.segment_effects((SELECT array_agg(measure(r.campaign, r.segment, of_counts(round(r.treated_rate * r.treated)::bigint, r.treated, round(r.control_rate * r.control)::bigint, r.control))) FROM shop.campaign_segment_result r)) o WHERE o.segment IS NULL;
+-- the same to the last digit, in whatever order the totals are
+SELECT count(DISTINCT e) AS effects, count(DISTINCT e.segment) AS segments FROM generate_series(1, 40) seed,
+	crm_profile_internal.segment_effects(ARRAY(SELECT measure('c' || i % 7, 's' || i % 5, of_counts(20 + i, 300 + 17 * i, 10 + i % 3, 250 + 13 * i)) FROM generate_series(1, 35) i ORDER BY md5((i * seed)::text))) e;
+SELECT count(DISTINCT crm_profile_internal.assignment_p_value(ARRAY(SELECT of_counts(1, 300 + 17 * i, 1, 250 + 13 * i) FROM generate_series(1, 35) i ORDER BY md5((i * seed)::text)))) AS values FROM generate_series(1, 40) seed;
 SELECT bool_and(contacts = 0) AS no_money, bool_and(basis LIKE 'campaigns with control group%') AS basis FROM campaign_plan('shop', 0, 0.5);
 -- each response at its value, where that is given: not as an order
 ALTER TABLE contact ADD answered date, ADD worth numeric;

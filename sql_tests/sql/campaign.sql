@@ -54,6 +54,12 @@ SELECT responses, treated, control_responses, control, round(lower::numeric, 4) 
 FROM (VALUES (56, 70, 48, 80, 0.0524, 0.3339), (9, 10, 3, 10, 0.1705, 0.8090), (6, 7, 2, 7, 0.0582, 0.8062), (5, 56, 0, 29, -0.0381, 0.1926), (0, 10, 0, 20, -0.1611, 0.2775),
 	(0, 10, 0, 10, -0.2775, 0.2775), (10, 10, 0, 20, 0.6791, 1.0000), (10, 10, 0, 10, 0.6075, 1.0000)) v (responses, treated, control_responses, control, published_lower, published_upper),
 	lift_interval(of_counts(responses, treated, control_responses, control)) ORDER BY treated, control, responses;
+-- to nine digits: from the score intervals of each share by prop.test(x, n, correct = FALSE) of R
+SELECT responses, treated, control_responses, control, level, abs(lower - l) < 1e-9 * abs(l) AND abs(upper - u) < 1e-9 * abs(u) AS as_r
+FROM (VALUES (56, 70, 48, 80, 0.95, 0.052431472402364926, 0.33387265403690586), (56, 70, 48, 80, 0.99, 0.0053708692500785693, 0.37180843177577361), (9, 10, 3, 10, 0.95, 0.17052272393450307, 0.80901797353548799),
+	(6, 7, 2, 7, 0.95, 0.058227927482312314, 0.80624963752422774), (5, 56, 0, 29, 0.95, -0.038137147903536853, 0.19256001385511157), (0, 10, 0, 20, 0.95, -0.1611251580528193, 0.27753279986288915), (0, 10, 0, 10, 0.95, -0.27753279986288915, 0.27753279986288915),
+	(10, 10, 0, 20, 0.95, 0.67908603714191484, 1), (10, 10, 0, 10, 0.99, 0.43593513184017518, 1), (3238, 21387, 2262, 21306, 0.99, 0.036901884208583924, 0.053568164181509496), (300000, 2000000, 298000, 2000000, 0.95, 0.00030111481112397691, 0.001698885097025669)) v (responses, treated, control_responses, control, level, l, u),
+	lift_interval(of_counts(responses, treated, control_responses, control), level) ORDER BY treated, control, responses, level;
 -- prop.test(correct = FALSE) and fisher.test of R 4.2.2, the first z being the root of their X-squared
 SELECT responses, treated, control_responses, control, test, statistic IS NULL OR near(statistic, z) AS statistic, near(t.p_value, v.p_value) AS p_value
 FROM (VALUES (56, 70, 48, 80, 'z', 2.65017195125853, 0.00804508136819656), (25, 100, 15, 100, 'z', 1.76776695296637, 0.077099871743542), (1500, 10000, 1400, 10000, 'z', 2.00825077709593, 0.0446166496580391),
@@ -119,6 +125,10 @@ SELECT what, v.difference, round(v.p_value::numeric, 6) AS p_value, a.difference
 	UNION ALL SELECT 'no control', campaign_lift(true, true, i, i) FROM generate_series(1, 10) i
 	UNION ALL SELECT 'one each', campaign_lift(i = 1, true, i, i) FROM generate_series(1, 2) i
 	UNION ALL SELECT 'no values', campaign_lift(i % 2 = 0, true) FROM generate_series(1, 10) i
+	UNION ALL SELECT 'past tells all', campaign_lift(i % 2 = 0, true, 7 * i, 3 * i) FROM generate_series(1, 40) i
 	UNION ALL SELECT 'past alike', campaign_lift(i % 2 = 0, true, i, 1) FROM generate_series(1, 4) i) c, value_test(l) v, adjusted_value_test(l) a ORDER BY what COLLATE "C";
+-- whatever the ratio of value to past value: no test of what rounding leaves
+SELECT count(slope) AS slopes, count(p_value) AS p_values, bool_and(variance_left = 0) AS none_left FROM generate_series(1, 60) k, LATERAL (SELECT campaign_lift(i % 2 = 0, true, 7 * i, k * i) AS l FROM generate_series(1, 40) i) c, adjusted_value_test(l);
+SELECT count(*) AS campaigns, bool_and(variance_left BETWEEN 0 AND 1) AS within FROM generate_series(1, 60) k, LATERAL (SELECT campaign_lift(i % 2 = 0, true, 0.01 * i + (i % 7 = k % 7)::int * 0.000001, k * i + 0.000003) AS l FROM generate_series(1, 40) i) c, adjusted_value_test(l);
 
 DROP SCHEMA test_campaign CASCADE;

@@ -81,7 +81,7 @@ SELECT finding, severity, rows FROM check_source_details('post') WHERE finding ~
 -- an expression that fails does not hide the rest
 SELECT alter_source('post', campaign_name => 'substr(campaign, 1, length(campaign) - 4)', response_days => 14);
 INSERT INTO mail VALUES ('x2', 'silence', '2025-03-01'), ('3', 'a', '2025-03-01');
-SELECT finding, severity, rows, sample_keys FROM check_source_details('post') WHERE finding ~ 'contact|campaign|response' ORDER BY finding COLLATE "C";
+SELECT finding, severity, rows, sample_keys, argument FROM check_source_details('post') WHERE finding ~ 'contact|campaign|response' ORDER BY finding COLLATE "C";
 -- and the results are of the rest
 SELECT campaign, treated, result FROM post.campaign_result;
 SELECT count(*) FROM post.campaign_gains;
@@ -99,7 +99,35 @@ SELECT bool_and(customers <= 40) AS counted, bool_or(category = '(no category)')
 SELECT count(*) >= 0 AS found FROM complements('post', 'p1');
 SELECT count(*) >= 0 AS found FROM next_product('post', '1');
 SELECT alter_source('post', line_product => 'substr(product, 1, length(product) - 1)');
-SELECT finding, severity, rows, sample_keys FROM check_source_details('post') WHERE finding ~ 'lines|baskets' ORDER BY finding COLLATE "C";
+SELECT finding, severity, rows, sample_keys, argument FROM check_source_details('post') WHERE finding ~ 'lines|baskets' ORDER BY finding COLLATE "C";
+-- each argument that fails, of all rows; what reads the lines stops
+SELECT alter_source('post', line_day => $$CASE WHEN who = '999' THEN who::date ELSE d::date END$$);
+SELECT finding, rows, argument, advice FROM check_source_details('post') WHERE finding ~ 'lines .* read';
+SELECT count(*) FROM post.order_line;
+-- but a refresh: complements are those of the others
+INSERT INTO line SELECT 1 + i % 40, date '2025-02-01' + i / 40, 'tea' || CASE WHEN i % 40 > 0 THEN '1' END, 'k' FROM generate_series(1, 400) i WHERE i / 40 % 2 = 0;
+INSERT INTO line SELECT 1 + i % 40, date '2025-02-01' + i / 40, 'cup' || CASE WHEN i % 40 > 0 THEN '1' END, 'k' FROM generate_series(1, 400) i WHERE i / 40 % 2 = 0;
+SELECT refresh('post') IS NOT NULL AS refreshed;
+SELECT product, complement FROM post.product_complement WHERE 'tea' IN (product, complement) ORDER BY 1;
+SELECT drop_source('post');
+-- the day of an order that cannot be read is no fault of its lines, contacts and payments, however many there are
+CREATE TABLE sold (no int PRIMARY KEY, gid int, d text, amt numeric, code text);
+INSERT INTO sold SELECT i, 1 + i % 40, (date '2025-01-01' + i % 50)::text, 10, CASE WHEN i % 9 = 0 THEN 'S' END FROM generate_series(1, 400) i;
+CREATE TABLE item (sold int, product text);
+INSERT INTO item SELECT i, 'p' || i % 5 FROM generate_series(1, 400) i;
+CREATE TABLE bill (sold int, due date, paid date, total numeric);
+INSERT INTO bill SELECT i, '2025-03-01', '2025-03-02', CASE WHEN i = 7 THEN 0 ELSE 1 END FROM generate_series(1, 400) i;
+SELECT count(*) > 0 AS created FROM create_source('post', 'g', 'sold', order_customer => 'gid', ordered_at => 'd::date', order_key => NULL, amount => 'amt', as_of => '2025-12-10', lines => 'item', line_order => 'sold', line_product => 'product',
+	payments => 'bill', payment_order => 'sold', payment_due => 'due', payment_paid => 'paid', payment_amount => 'total', campaigns => 'mail', campaign_customer => 'who', contacted_at => 'sent', order_code => 'code', campaign_code => $$'S'$$);
+SELECT refresh('post') IS NOT NULL AS refreshed;
+UPDATE sold SET d = '2025-02-30' WHERE no = 400;
+SELECT finding, rows FROM check_source_details('post') WHERE finding ~ 'read|checked|lines|baskets|payments' ORDER BY finding COLLATE "C";
+-- nor where the orders are a query, of which no rows can be left out
+SELECT alter_source('post', orders => 'SELECT * FROM dirt.sold', order_key => 'no');
+SELECT finding, rows FROM check_source_details('post') WHERE finding ~ 'read|checked|lines|baskets|payments' ORDER BY finding COLLATE "C";
+UPDATE sold SET d = '2025-02-28' WHERE no = 400;
+SELECT alter_source('post', payment_amount => '1 / total');
+SELECT finding, rows, argument FROM check_source_details('post') WHERE finding ~ 'read|checked' ORDER BY finding COLLATE "C";
 SELECT drop_source('post');
 
 -- ---------------------------------------------------------------- attributes of any name

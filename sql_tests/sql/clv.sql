@@ -263,5 +263,17 @@ SELECT '{"model": "bg/nbd", "parameters": [1, 2, 3, 4], "customers": 1.5}'::clv_
 SELECT '{"model": "bg/nbd", "parameters": [1, 2, 3, 4], "customers": 1e30}'::clv_model;
 SELECT '{"model": "bg/nbd", "parameters": [1, 2, 3, 4], "status": "no data"}'::clv_model;
 SELECT '{"model": "bg/nbd", "parameters": [1, 2, 3, 4], "covariance": [-1, 0, 1, 0, 0, 1, 0, 0, 0, 1]}'::clv_model;
+-- lifecycles, asked in any order of customers, models, days and windows: what is kept of one is not taken for another; against the rules of docs/sources.md
+CREATE TABLE asked AS SELECT h, name, m, d, w FROM (SELECT customer(x, t) AS h FROM generate_series(0, 5) x, unnest('{0,6,20,41,90,200}'::int[]) t WHERE t >= x AND (x > 0 OR t = 0)
+		UNION ALL SELECT purchase_history_agg(date '2020-01-01' + i * i * k, 10) FROM generate_series(0, 4) i, generate_series(1, 9) k GROUP BY k) c,
+	(SELECT name, m FROM published UNION ALL SELECT name || ' slower', clv_model(CASE name WHEN 'bg' THEN 'bg/nbd' ELSE 'mbg/nbd' END, '{0.4, 9, 0.6, 3}') FROM published WHERE name IN ('bg', 'mbg')) p,
+	(SELECT date '2020-01-01' + i * 17 AS d FROM generate_series(12, 40) i) q, unnest('{28,60}'::int[]) w;
+CREATE FUNCTION newcomer(day date) RETURNS purchase_history LANGUAGE sql IMMUTABLE AS $$ SELECT purchase_history_agg(day, 10) $$;
+CREATE TABLE answered AS SELECT a.*, lifecycle(h, d, w, m) AS found FROM (SELECT * FROM asked ORDER BY md5(h::text || name || d || w) COLLATE "C" OFFSET 0) a;
+WITH facts AS (SELECT a.*, d - last_purchase(h, d) AS silent, probability_of_purchase(h, m, d, '90 days') AS p, probability_of_purchase(newcomer(d), m, d, '90 days') AS p0, CASE WHEN frequency(h, d) > 1 THEN lapse_probability(h, m, d) END AS gap
+		FROM answered a)
+SELECT count(*) > 5000 AS many, count(DISTINCT found) AS labels, count(*) FILTER (WHERE found IS DISTINCT FROM CASE WHEN silent >= least(w, 14) AND gap >= 0.25 IS NOT FALSE AND silent >= 2 * w AND (p < 0.25 * p0 OR gap >= 0.99) THEN 'inactive'
+	WHEN silent >= least(w, 14) AND gap >= 0.25 IS NOT FALSE AND (p < 0.75 * p0 OR gap >= 0.99) THEN 'lapsing' WHEN first_purchase(h) > d - least(w, 90) THEN 'new' ELSE CASE found WHEN 'won back' THEN found ELSE 'active' END END) AS wrong FROM facts;
+
 SET client_min_messages TO error;
 DROP SCHEMA test_clv CASCADE;

@@ -151,6 +151,29 @@ SELECT crm_profile_internal.rewrite_tables('{data.orders}');
 SELECT crm_profile_internal.lock_relations('{shop.customer_history}');
 RESET ROLE;
 SELECT crm_profile_internal.rewrite_tables('{pg_catalog.pg_class}');
+-- a table called like the sample of labels: what is no label is not taken for one, and operators are not shown the labels
+CREATE SCHEMA labels;
+GRANT USAGE ON SCHEMA labels TO PUBLIC;
+CREATE TABLE labels.value (customer int, value numeric, predicted float8);
+CREATE TABLE labels.threshold (a numeric, b numeric);
+CREATE TABLE labels.label_sample (value_tier text, predicted_tier int);
+INSERT INTO labels.value SELECT i, i, i FROM generate_series(1, 100) i;
+INSERT INTO labels.threshold VALUES (50, 20);
+INSERT INTO labels.label_sample SELECT chr(65 + i % 3), i % 3 FROM generate_series(1, 100) i;
+ANALYZE labels.value, labels.threshold, labels.label_sample;
+GRANT SELECT ON labels.value, labels.threshold TO regress_crm_thief;
+SET ROLE regress_crm_thief;
+CREATE FUNCTION thief.look(text, text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 1 AS $$ BEGIN IF $1 = ANY ('{A,B,C}') AND $2 = 'look' THEN RAISE WARNING 'taken: %', $1; END IF; RETURN false; END $$;
+CREATE OPERATOR thief.=== (LEFTARG = text, RIGHTARG = text, FUNCTION = thief.look, RESTRICT = eqsel);
+CREATE OPERATOR thief.!== (LEFTARG = text, RIGHTARG = text, FUNCTION = thief.look, RESTRICT = neqsel);
+CREATE FUNCTION thief.planned(condition text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'EXPLAIN SELECT * FROM labels.value v, labels.threshold t WHERE ' || condition; RETURN true; END $$;
+SELECT condition, thief.planned(condition) FROM (VALUES ('crm_profile.value_tier(v.value, t.a, t.b) = ''A'''), ('crm_profile.value_tier(v.predicted, t.a::float8, t.b::float8) = ''A'''), ('crm_profile.value_tier(v.value, t.a, t.b) = ANY (ARRAY[''A'', ''B'']::name[])'),
+	('crm_profile.value_tier(v.value, t.a, t.b) = ANY (ARRAY[''A'', NULL])'), ('crm_profile.value_tier(v.value, t.a, t.b) OPERATOR(thief.===) ''look'''), ('crm_profile.value_tier(v.value, t.a, t.b) OPERATOR(thief.!==) ''look'''),
+	('crm_profile.value_tier(v.value, t.a, t.b) <> ''A'''), ('crm_profile.value_tier(v.value, t.a, t.b) IS NULL')) v (condition);
+DROP OPERATOR thief.=== (text, text), thief.!== (text, text);
+DROP FUNCTION thief.look, thief.planned;
+RESET ROLE;
+DROP SCHEMA labels CASCADE;
 -- users without rights on a source neither wait for its locks nor make others wait
 SET ROLE regress_crm_thief;
 BEGIN;

@@ -5,9 +5,10 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
-#include "access/xact.h"
+#include "commands/explain.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"

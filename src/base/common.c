@@ -8,6 +8,7 @@
 #include "common/sha2.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/array.h"
@@ -259,4 +260,12 @@ ConstantText(text **kept, const char *word)
 		MemoryContextSwitchTo(caller);
 	}
 	return PointerGetDatum(*kept);
+}
+
+char *
+Excerpt(const char *text, Size length, int max_bytes)
+{
+	int kept = pg_mbcliplen(text, (int) length, max_bytes);
+
+	return psprintf("%.*s%s", kept, text, kept < length ? "..." : "");
 }

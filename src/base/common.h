@@ -96,4 +96,15 @@ extern bool IsCitusSession(void);
 /* The word as a text that is made once and kept, so that a function can return it in every row. */
 extern Datum ConstantText(text **kept, const char *word);
 
+/*
+ * A text of the caller's as messages repeat it: no more than so many bytes of it, without cutting a
+ * character in two; with "..." for the rest, if there is one.
+ */
+extern char *Excerpt(const char *text, Size length, int max_bytes);
+
+#define EXCERPT_BYTES 64
+#define ShortString(string) Excerpt(string, strlen(string), EXCERPT_BYTES)
+#define ShortText(value) Excerpt(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), EXCERPT_BYTES)
+#define ShortWord(word) Excerpt((word).text, (word).length, EXCERPT_BYTES)
+
 #endif /* CRM_COMMON_H */

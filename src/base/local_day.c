@@ -12,6 +12,7 @@
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
+#include "base/common.h"
 #include "base/compat.h"
 #include "base/local_day.h"
 
@@ -47,9 +48,10 @@ DayFromText(const char *text)
 	Size year = strspn(text, "0123456789");
 
 	/* with the year first every DateStyle reads the same, and words such as today are rejected */
-	if (year < 4 || text[year] != '-')
+	if (year < 4 || text[year] != '-' || strlen(text) > MAXDATELEN)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_DATETIME_FORMAT),
-						errmsg("\"%s\" is not a day", text), errhint("Write it as 2025-01-31.")));
+						errmsg("\"%s\" is not a day", ShortString(text)),
+						errhint("Write it as 2025-01-31.")));
 	return DatumGetDateADT(DirectFunctionCall1(date_in, CStringGetDatum(text)));
 }
 

@@ -15,6 +15,7 @@
 #include "utils/json.h"
 #include "utils/timestamp.h"
 
+#include "base/common.h"
 #include "base/json_read.h"
 #include "base/local_day.h"
 #include "base/model.h"
@@ -223,7 +224,7 @@ ParseElement(const ModelFormat *format, const ModelField *field, const JsonbValu
 				WordNumber(field->words, value->val.string.val, value->val.string.len);
 			if (*(int32 *) place < 0)
 				TextRefused(format, psprintf("\"%s\" cannot be \"%s\".", field->name,
-											 JsonString(value, field->name)));
+											 ShortString(JsonString(value, field->name))));
 			break;
 		case FIELD_BYTE:
 			*(uint8 *) place = (uint8) ParseCount(format, field, value, PG_UINT8_MAX);
@@ -323,8 +324,9 @@ ParseFields(const ModelFormat *format, const ModelGroup *group, JsonbContainer *
 				memcmp(group->fields[i].name, member.val.string.val, member.val.string.len) == 0)
 				field = &group->fields[i];
 		if (field == NULL)
-			TextRefused(format, psprintf("There is no member \"%.*s\".", member.val.string.len,
-										 member.val.string.val));
+			TextRefused(format, psprintf("There is no member \"%s\".",
+										 Excerpt(member.val.string.val, member.val.string.len,
+												 EXCERPT_BYTES)));
 	}
 }
 

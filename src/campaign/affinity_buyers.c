@@ -131,6 +131,19 @@ typedef struct Names
 	Datum *texts;     /* by number */
 } Names;
 
+/* A group and a category, by number. */
+typedef struct Pair
+{
+	uint32 group;
+	uint32 category;
+	int64 customers;
+	double share; /* of the group */
+	double share_of_all;
+	double lift;
+	double p;
+	double q; /* p adjusted */
+} Pair;
+
 /* How many customers of each group bought what; all customers are the one group of CATEGORY. */
 typedef struct BuyerCounts
 {
@@ -226,6 +239,7 @@ CountCustomer(BuyerCounts *counts, const CustomerPurchases *marks)
 		uint32 group;
 		int kind = ReadMark(&marks->days[i], &group);
 
+		CHECK_FOR_INTERRUPTS();
 		if (!IS_GROUP(kind))
 			continue;
 		if (!CountInGroup(counts, kind, group, customers, marks))
@@ -233,6 +247,19 @@ CountCustomer(BuyerCounts *counts, const CustomerPurchases *marks)
 		if (kind == SEGMENT)
 			(void) CountInGroup(counts, CATEGORY, 0, customers, marks);
 	}
+}
+
+/* Which groups may buy which categories: a table that is kept in memory whole. */
+static int
+NumberOfPairs(const Names *groups, const Names *categories)
+{
+	uint64 pairs = (uint64) groups->n * categories->n;
+
+	if (pairs > MaxAllocSize / sizeof(Pair))
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("%u categories are too many for %u groups of customers",
+							   categories->n, groups->n)));
+	return (int) pairs;
 }
 
 static BuyerCounts *
@@ -248,9 +275,8 @@ CountBuyers(BuyerState *state)
 	{
 		if (IS_GROUP(kind))
 			counts->groups[kind] = NamesOf(&state->words[kind]);
-		counts->bought[kind] = palloc_extended(
-			mul_size(mul_size(counts->groups[kind].n, counts->categories.n), sizeof(int64)),
-			MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+		counts->bought[kind] =
+			palloc0(NumberOfPairs(&counts->groups[kind], &counts->categories) * sizeof(int64));
 		counts->buyers[kind] = palloc_extended(mul_size(counts->groups[kind].n, sizeof(int64)),
 											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	}
@@ -262,19 +288,6 @@ CountBuyers(BuyerState *state)
 }
 
 /* ---------- tests ---------- */
-
-/* A group and a category, by number. */
-typedef struct Pair
-{
-	uint32 group;
-	uint32 category;
-	int64 customers;
-	double share; /* of the group */
-	double share_of_all;
-	double lift;
-	double p;
-	double q; /* p adjusted */
-} Pair;
 
 /* (the template takes the name of a type) */
 typedef const Pair *PairPointer;
@@ -338,13 +351,8 @@ TestPairs(const BuyerCounts *counts, int kind)
 	const Names *groups = &counts->groups[kind];
 	const Names *categories = &counts->categories;
 	Pairs pairs = {NULL};
-	int room;
 
-	if (pg_mul_s32_overflow((int32) groups->n, (int32) categories->n, &room))
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("%u categories are too many for %u groups of customers",
-							   categories->n, groups->n)));
-	pairs.list = palloc_extended(mul_size(room, sizeof(Pair)), MCXT_ALLOC_HUGE);
+	pairs.list = palloc(NumberOfPairs(groups, categories) * sizeof(Pair));
 	for (uint32 g = 0; g < groups->n; g++)
 	{
 		int before = pairs.n;
@@ -456,12 +464,14 @@ product_affinity_finalfn(PG_FUNCTION_ARGS)
 
 /* ---------- rows of category_buyers ---------- */
 
-/* Of each category the group that buys it most above all customers, and surely so, or NULL. */
+/*
+ * Of each of the categories the group that buys it most above all customers, and surely so, or
+ * NULL.  There may be no group at all.
+ */
 static PairPointer *
-BestGroups(const Pairs *pairs)
+BestGroups(const Pairs *pairs, int categories)
 {
-	PairPointer *best = palloc_extended(mul_size(pairs->categories, sizeof(PairPointer)),
-										MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	PairPointer *best = palloc0(categories * sizeof(PairPointer));
 
 	for (int i = 0; i < pairs->n; i++)
 	{
@@ -504,7 +514,7 @@ category_buyers_finalfn(PG_FUNCTION_ARGS)
 	for (int kind = 0; kind < KINDS; kind++)
 	{
 		pairs[kind] = TestPairs(counts, kind);
-		best[kind] = BestGroups(&pairs[kind]);
+		best[kind] = BestGroups(&pairs[kind], pairs[CATEGORY].n);
 	}
 	BeginRowArray(fcinfo, &rows);
 	sorted = PairsByCustomers(pairs[CATEGORY].list, pairs[CATEGORY].n);

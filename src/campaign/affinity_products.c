@@ -48,7 +48,7 @@ KeepName(Products *products)
 {
 	Product *product = &products->list[products->n];
 
-	if (products->names_left < product->length)
+	if (products->names == NULL || products->names_left < product->length)
 	{
 		products->names_left = Max(NAMES_CHUNK, product->length);
 		products->names = MemoryContextAlloc(products->context, products->names_left);

@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/common.h"
 #include "base/local_day.h"
 #include "base/special_functions.h"
 #include "clv/clv_fit.h"
@@ -1070,7 +1071,7 @@ ClvFitOptions(FunctionCallInfo fcinfo, int argument, int days_argument, FitOptio
 
 		if (basis < 0)
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							errmsg("unknown value \"%s\"", text_to_cstring(name)),
+							errmsg("unknown value \"%s\"", ShortText(name)),
 							errhint("A model's value is revenue or profit.")));
 		options->basis = (uint8) basis;
 	}

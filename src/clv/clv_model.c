@@ -384,7 +384,7 @@ ReadModelName(text *name, FitOptions *options)
 {
 	if (!ModelNameIsKnown(name, options))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("unknown model \"%s\"", text_to_cstring(name)),
+						errmsg("unknown model \"%s\"", ShortText(name)),
 						errhint("Known models are bg/nbd, mbg/nbd, pareto/nbd, bg/cnbd-k and "
 								"mbg/cnbd-k; see the documentation of clv_fit for what may "
 								"follow.")));

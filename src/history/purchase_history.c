@@ -111,22 +111,15 @@ typedef struct Parser
 	const char *next;
 } Parser;
 
-/* At most that many bytes of a text, without cutting a character in two. */
-static char *
-Excerpt(const char *text, int max_bytes)
-{
-	return pnstrdup(text, pg_mbcliplen(text, strlen(text), max_bytes));
-}
-
 pg_noreturn static void
 ParseFailed(Parser *parser, const char *expected)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 					errmsg("invalid input syntax for type purchase_history: \"%s\"",
-						   Excerpt(parser->text, 200)),
-					*parser->next
-						? errdetail("Expected %s at \"%s\".", expected, Excerpt(parser->next, 20))
-						: errdetail("Expected %s at the end.", expected),
+						   Excerpt(parser->text, strlen(parser->text), 200)),
+					*parser->next ? errdetail("Expected %s at \"%s\".", expected,
+											  Excerpt(parser->next, strlen(parser->next), 20))
+								  : errdetail("Expected %s at the end.", expected),
 					errhint("Write {2025-01-31: 25.50, 2025-02-03: 77 (2 orders, cost 31.20)}.")));
 }
 

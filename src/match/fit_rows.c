@@ -375,10 +375,10 @@ RankOfWord(const ProfileAttribute *att, Word word)
 	initStringInfo(&known);
 	for (int i = 0; i < att->nvalues; i++)
 		appendStringInfo(&known, "%s\"%s\"", i > 0 ? ", " : "", att->values[i]);
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("the ordinal attribute \"%s\" has no word \"%.*s\"", att->name,
-						   word.length, word.text),
-					errdetail("Its words are %s.", known.data)));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the ordinal attribute \"%s\" has no word \"%s\"", att->name, ShortWord(word)),
+			 errdetail("Its words are %s.", known.data)));
 }
 
 /* A number as profiles keep it; of an ordinal attribute the rank of the word. */

@@ -14,6 +14,7 @@
 #include "utils/jsonb.h"
 
 #include "base/caller_query.h"
+#include "base/common.h"
 #include "match/match_query.h"
 
 #define NEAREST_TARGETS 10 /* that a prospect is compared with by method nearest */
@@ -272,7 +273,7 @@ match_prospects(PG_FUNCTION_ARGS)
 
 	if (!by_card && strcmp(method, "nearest") != 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("there is no method \"%s\" to match prospects", method),
+						errmsg("there is no method \"%s\" to match prospects", ShortString(method)),
 						errhint("The methods are \"scorecard\" and \"nearest\".")));
 	if (!PG_ARGISNULL(4) && PG_GETARG_INT32(4) < 1)
 		ereport(ERROR,

@@ -24,6 +24,7 @@
 #include "utils/tuplestore.h"
 
 #include "base/caller_query.h"
+#include "base/common.h"
 
 #include "match/match_query.h"
 #include "profile/profile_fit_state.h"
@@ -195,7 +196,7 @@ ReadOptions(MatchQuery *q, Jsonb *options)
 		q->learnt = strcmp(word, "learnt") == 0;
 		if (!q->learnt && strcmp(word, "equal") != 0)
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							errmsg("there are no weights \"%s\"", word),
+							errmsg("there are no weights \"%s\"", ShortString(word)),
 							errhint("Weights are \"learnt\", \"equal\" or an object with a number "
 									"for each attribute.")));
 		not_of_profile = "special,breaks,weights";

@@ -8,6 +8,7 @@
 
 #include "miscadmin.h"
 
+#include "base/common.h"
 #include "base/json_read.h"
 #include "base/local_day.h"
 #include "match/own_bins.h"
@@ -31,7 +32,7 @@ CheckAttribute(const char *key, const JsonbValue *value, void *arg)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("the option \"%s\" of %s names \"%s\", which is no attribute that can have "
 						"it",
-						check->option, check->function, key),
+						check->option, check->function, ShortString(key)),
 				 errhint("Numbers, dates and words can, arrays cannot.")));
 	(void) JsonArray(value, psprintf("\"%s\" of \"%s\"", check->option, key));
 }
@@ -46,7 +47,7 @@ CheckOption(const char *key, const JsonbValue *value, void *arg)
 		return;
 	if (strcmp(key, "special") != 0 && strcmp(key, "breaks") != 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%s has no option \"%s\"", check->function, key),
+						errmsg("%s has no option \"%s\"", check->function, ShortString(key)),
 						check->more == NULL
 							? errhint("The options are special and breaks.")
 							: errhint("The options are special, breaks and %s.", check->more)));
@@ -146,9 +147,9 @@ ReadGroup(const JsonbValue *value, const char *where, OwnBins *own)
 		CHECK_FOR_INTERRUPTS();
 		for (int k = 0; k < own->nbreaks; k++)
 			if (WordsAreEqual(own->breaks[k].word, word.word))
-				ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-								errmsg("%s has the word \"%.*s\" twice", where, word.word.length,
-									   word.word.text)));
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("%s has the word \"%s\" twice", where, ShortWord(word.word))));
 		word.group = own->ngroups;
 		own->breaks = repalloc(own->breaks, (own->nbreaks + 1) * sizeof(OwnValue));
 		own->breaks[own->nbreaks++] = word;

@@ -281,7 +281,7 @@ CheckIgnored(RelevanceState *state, ArrayType *ignored)
 				ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("attribute_relevance is to ignore \"%s\", which is no column of the record",
-						name)));
+						ShortString(name))));
 	}
 }
 

@@ -13,6 +13,7 @@
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
 
+#include "base/common.h"
 #include "base/compat.h"
 
 #define NONCE_BYTES 16
@@ -64,7 +65,7 @@ Emptied(const char *text)
 
 	if (strcmp(text, sealed_text) != 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-						errmsg("invalid input for sealed models: \"%s\"", text),
+						errmsg("invalid input for sealed models: \"%s\"", ShortString(text)),
 						errdetail("Their text is \"%s\" and tells nothing of them.", sealed_text)));
 	sealed = palloc0(offsetof(SealedModels, data));
 	SET_VARSIZE(sealed, offsetof(SealedModels, data));

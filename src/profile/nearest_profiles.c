@@ -27,6 +27,7 @@
 #include "utils/syscache.h"
 #include "utils/tuplesort.h"
 
+#include "base/common.h"
 #include "profile/nearest.h"
 
 #define MAX_K 10000
@@ -589,7 +590,7 @@ nearest_profiles(PG_FUNCTION_ARGS)
 	state->kernel = ChooseDistanceKernel(kernel);
 	if (state->kernel == NULL)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("there is no kernel \"%s\" on this machine", kernel),
+						errmsg("there is no kernel \"%s\" on this machine", ShortString(kernel)),
 						errhint("The kernels are avx512, avx2, sse2 (on x86) and portable; NULL "
 								"takes the fastest.")));
 

@@ -12,6 +12,7 @@
 #include "utils/float.h"
 #include "utils/memutils.h"
 
+#include "base/common.h"
 #include "profile/profile.h"
 
 /* Where an attribute of the model is found in the incoming records. */
@@ -62,7 +63,7 @@ CheckColumnIsKnown(const ProfileModel *model, const char *name)
 	ereport(
 		ERROR,
 		(errcode(ERRCODE_UNDEFINED_COLUMN),
-		 errmsg("the profile model has no attribute \"%s\"", name),
+		 errmsg("the profile model has no attribute \"%s\"", ShortString(name)),
 		 errdetail(
 			 "The record has a column of that name; the model was fitted on records without it."),
 		 errhint("Pass a record of the model's attributes only: profile(r, model) FROM (SELECT … "
@@ -135,8 +136,8 @@ NumberOfColumn(const ProfileModel *model, const ProfileAttribute *att, EncodedCo
 			ereport(
 				ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("attribute \"%s\" is numeric in the profile model, but a value is \"%.*s\"",
-						att->name, word.length, word.text),
+				 errmsg("attribute \"%s\" is numeric in the profile model, but a value is \"%s\"",
+						att->name, ShortWord(word)),
 				 errhint("If it stands for a missing value, name it in the option \"missing\".")));
 	}
 	else

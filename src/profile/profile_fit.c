@@ -175,8 +175,8 @@ CountColumnWord(ProfileFitState *state, FitColumn *column, Word word)
 	else if (column->kind_given)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("attribute \"%s\" is to be numeric, but a value is \"%.*s\"", column->name,
-						word.length, word.text),
+				 errmsg("attribute \"%s\" is to be numeric, but a value is \"%s\"", column->name,
+						ShortWord(word)),
 				 errhint("If it stands for a missing value, name it in the option \"missing\".")));
 	else
 		column->all_numbers = false;

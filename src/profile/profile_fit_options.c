@@ -7,6 +7,7 @@
 
 #include "miscadmin.h"
 
+#include "base/common.h"
 #include "base/json_read.h"
 #include "base/local_day.h"
 #include "profile/profile_fit_state.h"
@@ -48,7 +49,7 @@ ColumnOfOption(ProfileFitState *state, const char *name, const char *option)
 			return NULL;
 	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
 					errmsg("the option \"%s\" names \"%s\", which is no column of the record",
-						   option, name)));
+						   option, ShortString(name))));
 }
 
 static void
@@ -63,7 +64,7 @@ TakeKind(const char *key, const JsonbValue *value, void *arg)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("there is no attribute kind \"%s\"", kind),
+			 errmsg("there is no attribute kind \"%s\"", ShortString(kind)),
 			 errdetail("It is given for the attribute \"%s\".", key),
 			 errhint("The kinds are numeric, date, ordinal, nominal, boolean, set and ignore.")));
 	column->kind_given = true;
@@ -99,7 +100,7 @@ TakeOrder(const char *key, const JsonbValue *value, void *arg)
 			if (strcmp(column->order[i], column->order[j]) == 0)
 				ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 								errmsg("the order of attribute \"%s\" has the value \"%s\" twice",
-									   key, column->order[i])));
+									   key, ShortString(column->order[i]))));
 	}
 }
 
@@ -215,7 +216,7 @@ CheckOptionName(const char *key, const JsonbValue *value, void *arg)
 	if (IsInList(taker->own, key))
 		return;
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("%s has no option \"%s\"", taker->function, key),
+					errmsg("%s has no option \"%s\"", taker->function, ShortString(key)),
 					errhint("The options are %s%skinds, ignore, order, ranges, weights, missing, "
 							"max_values, min_count, range_count, robust and asymmetric.",
 							taker->own == NULL ? "" : taker->own, taker->own == NULL ? "" : ", ")));

@@ -7,6 +7,7 @@
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
 
+#include "base/common.h"
 #include "rfm/rfm_score.h"
 
 int
@@ -47,10 +48,11 @@ rfm_score_in(PG_FUNCTION_ARGS)
 			digit[3] = text[4] - '0';
 	}
 	if (!shape || !ScoreIsValid(digit[0], digit[1], digit[2], digit[3]))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-						errmsg("invalid input syntax for type rfm_score: \"%s\"", text),
-						errhint("Write the three scores as digits from 1 to 5, such as 545; with "
-								"another number of bins add it: 434/4.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type rfm_score: \"%s\"", ShortString(text)),
+				 errhint("Write the three scores as digits from 1 to 5, such as 545; with "
+						 "another number of bins add it: 434/4.")));
 	PG_RETURN_RFM_SCORE(MakeRfmScore(digit[0], digit[1], digit[2], digit[3]));
 }
 

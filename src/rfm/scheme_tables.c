@@ -197,7 +197,8 @@ LoadRules(const char *name)
 				name);
 	if (SPI_processed == 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("scheme \"%s\" does not exist", name),
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("scheme \"%s\" does not exist", ShortString(name)),
 				 IsCitusSession()
 					 ? errdetail("Citus runs this on a worker, which does not have the tables of "
 								 "schemes.")
@@ -539,7 +540,7 @@ CheckExpression(const char *expression)
 			1 ||
 		by_itself != 1)
 		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
-						errmsg("\"%s\" is more than one expression", expression),
+						errmsg("\"%s\" is more than one expression", ShortString(expression)),
 						errhint("Write one condition, such as value_tier = 'A'.")));
 }
 

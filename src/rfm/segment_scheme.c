@@ -404,7 +404,7 @@ CheckedLifecycle(const text *word)
 	if (lifecycle < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" is no lifecycle of a customer", text_to_cstring(word)),
+				 errmsg("\"%s\" is no lifecycle of a customer", ShortText(word)),
 				 errhint("There are new, active, won back, lapsing and inactive, as lifecycle() "
 						 "gives them.")));
 	return (Lifecycle) lifecycle;

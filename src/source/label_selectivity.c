@@ -15,6 +15,7 @@
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/geqo.h"
@@ -70,7 +71,23 @@ LabelColumn(Node *expression)
 	return name;
 }
 
-/* The statistics of the labels of an expression that reads the histories of a source. */
+/* The statistics of a column of a sample, if it has labels: anybody may name a table like that. */
+static HeapTuple
+SampleStatistics(Oid sample, const char *column)
+{
+	AttrNumber attno = get_attnum(sample, column);
+	Oid type = attno == InvalidAttrNumber ? InvalidOid : get_atttype(sample, attno);
+
+	if (type != VARCHAROID && type != TEXTOID)
+		return NULL;
+	return SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(sample), Int16GetDatum(attno),
+						   BoolGetDatum(false));
+}
+
+/*
+ * The statistics of the labels of an expression that reads the histories of a source.  They are
+ * not shown to operators that might tell them to somebody.
+ */
 static bool
 LabelStatistics(PlannerInfo *root, Relids relids, Node *expression, VariableStatData *labels)
 {
@@ -89,17 +106,27 @@ LabelStatistics(PlannerInfo *root, Relids relids, Node *expression, VariableStat
 		sample = get_relname_relid(SAMPLE, get_rel_namespace(table->relid));
 		if (!OidIsValid(sample))
 			continue;
-		labels->statsTuple =
-			SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(sample),
-							Int16GetDatum(get_attnum(sample, column)), BoolGetDatum(false));
+		labels->statsTuple = SampleStatistics(sample, column);
 		labels->freefunc = ReleaseSysCache;
 		labels->var = expression;
 		labels->vartype = labels->atttype = TEXTOID;
 		labels->atttypmod = -1;
-		labels->acl_ok = true;
 		return HeapTupleIsValid(labels->statsTuple);
 	}
 	return false;
+}
+
+/* Whether an operator compares texts: others would read the labels as what they are not. */
+static bool
+ComparesTexts(Oid operator)
+{
+	Oid left;
+	Oid right;
+
+	if (!OidIsValid(operator))
+		return false;
+	op_input_types(operator, & left, &right);
+	return left == TEXTOID && right == TEXTOID;
 }
 
 /* The share of customers with one of the labels in an array. */
@@ -118,8 +145,11 @@ ShareOfArray(VariableStatData *labels, const ScalarArrayOpExpr *any, const Const
 	deconstruct_array(elements, ARR_ELEMTYPE(elements), -1, false, TYPALIGN_INT, &values, &nulls,
 					  &n);
 	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		share +=
 			var_eq_const(labels, any->opno, any->inputcollid, values[i], nulls[i], true, false);
+	}
 	return Min(share, 1);
 }
 
@@ -154,14 +184,14 @@ ShareOfLabel(PlannerInfo *root, const RestrictInfo *clause, double *share)
 		const OpExpr *compared = (const OpExpr *) condition;
 		const Const *constant = lsecond(compared->args);
 		RegProcedure estimator = get_oprrest(compared->opno);
+		Oid equality = estimator == F_NEQSEL ? get_negator(compared->opno) : compared->opno;
 
 		found = IsA(constant, Const) && (estimator == F_EQSEL || estimator == F_NEQSEL) &&
+				ComparesTexts(equality) &&
 				LabelStatistics(root, relids, linitial(compared->args), &labels);
 		if (found)
-			*share = var_eq_const(
-				&labels, estimator == F_NEQSEL ? get_negator(compared->opno) : compared->opno,
-				compared->inputcollid, constant->constvalue, constant->constisnull, true,
-				estimator == F_NEQSEL);
+			*share = var_eq_const(&labels, equality, compared->inputcollid, constant->constvalue,
+								  constant->constisnull, true, estimator == F_NEQSEL);
 	}
 	else if (IsA(condition, ScalarArrayOpExpr) && ((ScalarArrayOpExpr *) condition)->useOr)
 	{
@@ -169,6 +199,7 @@ ShareOfLabel(PlannerInfo *root, const RestrictInfo *clause, double *share)
 		const Node *array = lsecond(any->args);
 
 		found = IsA(array, Const) && get_oprrest(any->opno) == F_EQSEL &&
+				ComparesTexts(any->opno) &&
 				LabelStatistics(root, relids, linitial(any->args), &labels);
 		if (found)
 			*share = ShareOfArray(&labels, any, (const Const *) array);

@@ -73,7 +73,7 @@ PinValueSetting(char *assignment)
 		ERROR,
 		(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		 errmsg("argument \"settings\" of the source: \"%s\" is no setting that it can have",
-				assignment),
+				ShortString(assignment)),
 		 errdetail(
 			 "They are written name=value; crm_profile.sources_details shows those of a source."),
 		 errhint("Leave it out to take those of the session.")));
@@ -165,7 +165,8 @@ FindDefinition(const char *name, Oid *owner)
 	}
 	if (!found)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("source \"%.64s\" does not exist, or you are not its owner", name),
+						errmsg("source \"%s\" does not exist, or you are not its owner",
+							   ShortString(name)),
 						errhint("SELECT name, owner FROM crm_profile.sources shows yours.")));
 	return relation;
 }
