@@ -112,7 +112,7 @@ FROM (VALUES
 	('list.or', ' or ', ' oder ', ' ou ', ' o ', ' o '),
 	('card.between', '%1$s–%2$s', '%1$s–%2$s', '%1$s–%2$s', '%1$s–%2$s', '%1$s–%2$s'),
 	('card.below', 'under %1$s', 'unter %1$s', 'moins de %1$s', 'menos de %1$s', 'meno di %1$s'),
-	('card.from', '%1$s or more', '%1$s oder mehr', '%1$s ou plus', '%1$s o más', '%1$s o più'),
+	('card.from', '%1$s or more', '%1$s oder mehr', 'au moins %1$s', '%1$s o más', '%1$s o più'),
 	('card.before', 'before %1$s', 'vor %1$s', 'avant %1$s', 'antes de %1$s', 'prima del %1$s'),
 	('card.since', 'from %1$s on', 'ab %1$s', 'à partir de %1$s', 'desde %1$s', 'dal %1$s'),
 	('card.word', '%2$s %1$s', '%2$s %1$s', '%2$s %1$s', '%2$s %1$s', '%2$s %1$s'),

@@ -200,6 +200,10 @@ CREATE FUNCTION crm_profile_internal.card_words(attribute text, "values" text[],
 		FROM (SELECT lower(attribute) AS name) n);
 COMMENT ON FUNCTION crm_profile_internal.card_words IS 'the values of an attribute of words, truth values or members as a phrase';
 
+CREATE FUNCTION crm_profile_internal.ratio_in_words(ratio numeric, language text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN crm_profile_internal.number_in_words(round(ratio, CASE WHEN abs(ratio) < 0.1 THEN 2 ELSE 1 END), language); -- how many times as much: a twentieth is not 0
+
 CREATE FUNCTION crm_profile_internal.card_range(attribute text, low text, high text, class text, whole boolean, lowest numeric, mean numeric, ratio numeric, language text) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -220,7 +224,7 @@ BEGIN
 		IF counts AND last = '0' THEN
 			RETURN crm_profile_internal.in_words('card.none', language, '', name);
 		ELSIF num_nonnulls(low, high) = 1 AND style = 'card.range' AND lowest >= 0 AND (ratio >= 1.25 OR ratio <= 0.8) THEN
-			RETURN crm_profile_internal.in_words('card.average', language, crm_profile_internal.number_in_words(round(ratio, 1), language), name);
+			RETURN crm_profile_internal.in_words('card.average', language, crm_profile_internal.ratio_in_words(ratio, language), name);
 		END IF;
 		first := crm_profile_internal.number_in_words(first::numeric, language);
 		last := crm_profile_internal.number_in_words(last::numeric, language);
@@ -250,8 +254,8 @@ CREATE FUNCTION crm_profile_internal.card_behaviour(here numeric[], everywhere n
 	-- customers, sum of orders, sum of amounts, median of recency
 	RETURN (SELECT concat_ws(', ',
 			crm_profile_internal.in_words('card.last', language, crm_profile_internal.number_in_words(here[4], language)),
-			CASE WHEN o.ratio >= 1.25 OR o.ratio <= 0.8 THEN crm_profile_internal.in_words('card.often', language, crm_profile_internal.number_in_words(round(o.ratio, 1), language)) END,
-			CASE WHEN s.ratio >= 1.25 OR s.ratio BETWEEN 0 AND 0.8 THEN crm_profile_internal.in_words('card.spends', language, crm_profile_internal.number_in_words(round(s.ratio, 1), language)) END)
+			CASE WHEN o.ratio >= 1.25 OR o.ratio <= 0.8 THEN crm_profile_internal.in_words('card.often', language, crm_profile_internal.ratio_in_words(o.ratio, language)) END,
+			CASE WHEN s.ratio >= 1.25 OR s.ratio BETWEEN 0 AND 0.8 THEN crm_profile_internal.in_words('card.spends', language, crm_profile_internal.ratio_in_words(s.ratio, language)) END)
 		FROM (SELECT here[2] * everywhere[1] / NULLIF(everywhere[2] * here[1], 0) AS ratio) o, (SELECT here[3] * everywhere[1] / NULLIF(everywhere[3] * here[1], 0) AS ratio) s WHERE here[2] IS NOT NULL);
 COMMENT ON FUNCTION crm_profile_internal.card_behaviour IS 'how the customers of a segment buy, as a phrase: against all customers who have bought';
 
@@ -596,11 +600,24 @@ CREATE FUNCTION crm_profile.segment_variance(source text, label name DEFAULT 'se
 DECLARE
 	columns jsonb;
 	parts text;
+	lacking text;
+	several text;
 BEGIN
 	PERFORM crm_profile_internal.check_source_exists(source);
 	columns := crm_profile_internal.source_card_columns(source);
-	IF (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = coalesce(labels, format('%I.customer_profile', source)::regclass) AND a.attname IN ('customer', label) AND a.attnum > 0 AND NOT a.attisdropped) < 2 THEN
-		RAISE undefined_column USING MESSAGE = format('%s lacks the column customer, or %s', coalesce(labels::text, format('%I.customer_profile', source)), label), HINT = 'Name a table or view that has the key of each customer and the label.';
+	IF label IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'the label must not be NULL', HINT = 'Name a column: segment, lifecycle, value_tier.';
+	END IF;
+	SELECT string_agg(n, ' and the column ') INTO lacking FROM unnest(ARRAY['customer', label::text]) n
+		WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = coalesce(labels, format('%I.customer_profile', source)::regclass) AND a.attname = n AND a.attnum > 0 AND NOT a.attisdropped);
+	IF lacking IS NOT NULL THEN
+		RAISE undefined_column USING MESSAGE = format('%s lacks the column %s', coalesce(labels::text, format('%I.customer_profile', source)), lacking), HINT = 'Name a table or view that has the key of each customer, in the column customer, and the label.';
+	END IF;
+	IF labels IS NOT NULL THEN
+		EXECUTE format('SELECT min(c.customer COLLATE "C") FROM (SELECT l.customer::text AS customer FROM %s l GROUP BY 1 HAVING count(l.customer) > 1) c', labels) INTO several;
+		IF several IS NOT NULL THEN
+			RAISE cardinality_violation USING MESSAGE = format('%s has several rows of customer "%s"', labels, several), HINT = 'A customer has one label: give a view with DISTINCT ON (customer).';
+		END IF;
 	END IF;
 	-- variance of numbers, in the range of those in profiles, so that squares never overflow;
 	-- of words the chance that two customers differ. The order of the rows changes no digit; what is the same for all

@@ -101,6 +101,12 @@ CLUSTER client USING by_md5;
 SELECT count(*) AS differ FROM (SELECT * FROM segment_variance('shop', 'found', 'member') EXCEPT TABLE variance) d;
 SELECT segment_variance('shop', 'segmen');
 SELECT segment_variance('shop', 'found', 'person');
+SELECT segment_variance('shop', NULL);
+-- a customer has one label; the key is one
+CREATE VIEW twice AS SELECT customer, segment FROM shop.customer_profile UNION ALL (SELECT customer, 'again' FROM shop.customer_profile ORDER BY customer::text COLLATE "C" DESC LIMIT 3);
+SELECT segment_variance('shop', labels => 'twice');
+SELECT count(*) > 0 AS some, bool_and(explained = 1) AS all_explained FROM segment_variance('shop', 'customer') WHERE total > 0;
+DROP VIEW twice;
 SELECT segment_variance('shopp');
 SELECT drop_source('shop');
 -- numbers beyond those of profiles count as the largest, or 0; those beyond double precision are missing

@@ -64,6 +64,10 @@ SELECT * FROM crm_profile_internal.card_ranges('{2020-01-05 to below 2020-02-01,
 SELECT value, crm_profile_internal.whole_range(value, NULL), crm_profile_internal.whole_range(value, 0) AS from_0 FROM unnest('{below 1,0 to below 1,3 to below 5,5 and more,1e+06 to below 2e+06,-4 to below -1}'::text[]) value;
 SELECT low, high FROM crm_profile_internal.card_ranges('{up to 2,5 and more,3 to 4}', '{10,10,10}', 'number');
 SELECT low, high FROM crm_profile_internal.card_ranges('{0,1 to 2,-5 to -3}', '{10,10,1}', 'number');
+-- an open end before its unit; a small part is not nothing
+SELECT language, crm_profile_internal.card_range('age', '45', NULL, 'number', true, 18, 50, 1, language) AS age, crm_profile_internal.card_range('kids', '2', NULL, 'number', true, 0, 1, 1, language) AS kids FROM unnest('{de,en,es,fr,it}'::text[]) language;
+SELECT crm_profile_internal.card_behaviour(ARRAY[100, 100, 40, 9], ARRAY[1000, 20000, 10000, 9], language) FROM unnest('{de,en}'::text[]) language;
+SELECT crm_profile_internal.card_behaviour(ARRAY[100, 100, 0, 9], ARRAY[1000, 1000, 10000, 9], 'en'), crm_profile_internal.card_range('income', NULL, '50', 'number', true, 0, 900, 0.04, 'en');
 SELECT count(*) > 0 AS some, count(*) FILTER (WHERE value ~ 'below') AS below FROM shop.segment_persona WHERE attribute IN ('age', 'income', 'children');
 SELECT count(*) FILTER (WHERE value ~ 'below') AS below, count(*) FILTER (WHERE attribute = 'children' AND value = '0') > 0 AS none FROM shop.where_to_find WHERE attribute IN ('age', 'children');
 
