@@ -6,7 +6,7 @@ SET extra_float_digits = 0;
 \set SHOW_CONTEXT never
 CREATE SCHEMA grouped;
 SET search_path = grouped, crm_profile;
-CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN ('x' || left(md5(i || ' ' || k), 7))::bit(28)::int / 268435456.0;
+CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN ('x' || left(md5(i::text || ' ' || k::text), 7))::bit(28)::int / 268435456.0;
 -- four groups of 30, 30, 30 and 10 %, who differ in age, income and town; heads is a coin
 CREATE TABLE person AS SELECT i AS id, g AS planted, (20 + g * 15 + coin(i, 1) * 10)::int AS age, 20000 + g * 10000 + coin(i, 2) * 9000 AS income,
 	CASE WHEN coin(i, 3) < 0.8 THEN chr(97 + g) ELSE chr(97 + (coin(i, 4) * 3)::int) END AS town, coin(i, 5) < 0.5 AS heads, ARRAY[chr(120 + (coin(i, 6) * 2)::int)] AS likes FROM generate_series(1, 3000) i, LATERAL (SELECT i % 10 / 3 AS g) p;

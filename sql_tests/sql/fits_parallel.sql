@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 SET jit = off;
 CREATE SCHEMA fits;
 SET search_path = fits, crm_profile;
-CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ('x' || left(md5(i || ' ' || k), 7))::bit(28)::int / 268435456.0;
+CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ('x' || left(md5(i::text || ' ' || k::text), 7))::bit(28)::int / 268435456.0;
 -- customers who come in the course of three years, buy at rates of their own, more in December, and leave
 CREATE TABLE buyer AS SELECT i AS customer, date '2021-01-01' + (coin(i, 0) * 1000)::int AS first, 10 + (200 * coin(i, 1) ^ 2)::int AS gap, 1 + (25 * coin(i, 2) ^ 2)::int AS n FROM generate_series(1, 600) i;
 CREATE TABLE purchase AS SELECT b.customer, b.first + (b.gap * (k + coin(b.customer, 100 + k)))::int AS day, round((5 + 90 * coin(b.customer, 200 + k))::numeric, 2) AS amount, round((3 + 40 * coin(b.customer, 300 + k))::numeric, 2) AS cost

@@ -4,7 +4,7 @@ SET jit = off;
 SET extra_float_digits = 0;
 CREATE SCHEMA pairs;
 SET search_path = pairs, crm_profile;
-CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN ('x' || left(md5(i || ' ' || k), 7))::bit(28)::int / 268435456.0;
+CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN ('x' || left(md5(i::text || ' ' || k::text), 7))::bit(28)::int / 268435456.0;
 CREATE TABLE person AS SELECT i AS id, coin(i, 1) AS a, coin(i, 2) AS b, CASE WHEN coin(i, 3) < 0.9 THEN coin(i, 3) END AS c, chr(97 + (coin(i, 4) * 4)::int) AS word, coin(i, 5) < 0.5 AS yes, ARRAY[chr(97 + (coin(i, 6) * 4)::int)] AS letters FROM generate_series(1, 4000) i;
 CREATE TABLE model AS SELECT profile_fit(p, '{"ignore": ["id"]}') AS m FROM person p WHERE id <= 2000;
 CREATE FUNCTION fit(target text) RETURNS match_model LANGUAGE plpgsql AS $$

@@ -4,7 +4,7 @@ SET jit = off;
 SET datestyle = ISO;
 CREATE SCHEMA bins;
 SET search_path = bins, crm_profile;
-CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN ('x' || left(md5(i || ' ' || k), 7))::bit(28)::int / 268435456.0;
+CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN ('x' || left(md5(i::text || ' ' || k::text), 7))::bit(28)::int / 268435456.0;
 -- income: -999 "refused" (good customers) and 666666 "self-employed" (bad ones) are no amounts
 CREATE TABLE person AS SELECT i AS id, CASE WHEN coin(i, 1) < 0.1 THEN -999 WHEN coin(i, 1) < 0.2 THEN 666666 WHEN coin(i, 1) < 0.25 THEN NULL ELSE 1000 + floor(coin(i, 2) * 4000) END AS income,
 	18 + floor(coin(i, 3) * 60)::int AS age, (ARRAY['student', 'retired', 'services', 'admin', 'technician', 'refused'])[1 + floor(coin(i, 4) * 6)] AS job, date '2020-01-01' + floor(coin(i, 5) * 1000)::int AS since,

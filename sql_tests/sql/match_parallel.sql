@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 SET jit = off;
 CREATE SCHEMA parallel_fits;
 SET search_path = parallel_fits, crm_profile;
-CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ('x' || left(md5(i || ' ' || k), 7))::bit(28)::int / 268435456.0;
+CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ('x' || left(md5(i::text || ' ' || k::text), 7))::bit(28)::int / 268435456.0;
 CREATE TYPE size AS ENUM ('S', 'M', 'L');
 CREATE TABLE person AS SELECT i AS id, CASE WHEN coin(i, 1) < 0.9 THEN round((coin(i, 1) * 60)::numeric, 1) END AS age, chr(97 + (coin(i, 2) * 5)::int) AS town, coin(i, 3) < 0.3 AS flag,
 	date '2020-01-01' + (coin(i, 4) * 900)::int AS since, ARRAY[chr(97 + (coin(i, 5) * 4)::int), chr(97 + (coin(i, 6) * 4)::int)] AS likes, (ARRAY['S', 'M', 'L'])[1 + i % 3]::size AS size,

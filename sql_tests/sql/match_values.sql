@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 SET jit = off;
 CREATE SCHEMA worth;
 SET search_path = worth, crm_profile;
-CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN ('x' || left(md5(i || ' ' || k), 7))::bit(28)::int / 268435456.0;
+CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN ('x' || left(md5(i::text || ' ' || k::text), 7))::bit(28)::int / 268435456.0;
 CREATE FUNCTION normal(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN sqrt(-2 * ln(coin(i, k) + 1e-9)) * cos(2 * pi() * coin(i, k + 50));
 CREATE TABLE person AS SELECT i AS id, 18 + floor(coin(i, 1) * 60)::int AS age, (ARRAY['Ulm', 'Rome', 'Oslo', 'Bonn'])[1 + floor(coin(i, 2) * 4)] AS town, coin(i, 3) < 0.4 AS member, CASE WHEN coin(i, 4) < 0.8 THEN coin(i, 4) END AS score,
 	ARRAY[chr(97 + (coin(i, 5) * 3)::int)] AS likes, coin(i, 6) AS noise1, chr(97 + (coin(i, 7) * 20)::int) AS noise2 FROM generate_series(1, 6000) i;

@@ -20,7 +20,7 @@ SELECT f.id, g.id, round(distance(profile(f, m), profile(g, m))::numeric, 3) AS 
 SELECT e.attribute, e.value_a, e.value_b, round(e.similarity::numeric, 2) AS similarity, round(e.contribution::numeric, 3) AS contribution FROM person p, person q, model, explain_similarity(profile(p, m), profile(q, m), m) e WHERE p.id = 1 AND q.id = 3;
 
 -- ---------------------------------------------------------------- sets; index, kernels and plain order agree
-CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN ('x' || left(md5(i || ' ' || k), 7))::bit(28)::int / 268435456.0;
+CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN ('x' || left(md5(i::text || ' ' || k::text), 7))::bit(28)::int / 268435456.0;
 CREATE TABLE basket AS SELECT i AS id, floor(coin(i, 1) * 60)::int AS age, chr(97 + (coin(i, 2) * 3)::int) AS town,
 	CASE WHEN coin(i, 3) < 0.9 THEN coin(i, 3) < 0.1 END AS has_car, coin(i, 4) < 0.05 AS has_boat, coin(i, 5) < 0.5 AS is_new,
 	CASE WHEN coin(i, 6) < 0.2 THEN NULL WHEN coin(i, 6) < 0.6 THEN '{}' ELSE ARRAY[chr(97 + (coin(i, 7) * 5)::int), chr(97 + (coin(i, 8) * 5)::int)] END AS likes FROM generate_series(1, 1500) i;

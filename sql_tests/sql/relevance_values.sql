@@ -5,7 +5,7 @@ SET datestyle = ISO;
 \set SHOW_CONTEXT never
 CREATE SCHEMA worth_of;
 SET search_path = worth_of, crm_profile;
-CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ('x' || left(md5(i || ' ' || k), 7))::bit(28)::int / 268435456.0;
+CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ('x' || left(md5(i::text || ' ' || k::text), 7))::bit(28)::int / 268435456.0;
 CREATE FUNCTION normal(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN sqrt(-2 * ln(coin(i, k) + 1e-9)) * cos(2 * pi() * coin(i, k + 500));
 CREATE TABLE person AS SELECT i AS id, 18 + floor(coin(i, 1) * 60)::int AS age, (ARRAY['Ulm', 'Rome', 'Oslo', 'Bonn', ' '])[1 + floor(coin(i, 2) * 5)] AS town, coin(i, 3) < 0.4 AS member, CASE WHEN coin(i, 4) < 0.8 THEN round(coin(i, 4)::numeric, 3) END AS score,
 	ARRAY[chr(97 + (coin(i, 5) * 3)::int)] AS likes, date '2020-01-01' + (coin(i, 6) * 900)::int AS since, round(coin(i, 7)::numeric, 3) AS noise1, chr(97 + (coin(i, 8) * 20)::int) AS noise2, ARRAY[chr(97 + (coin(i, 9) * 9)::int)] AS noise3 FROM generate_series(1, 4000) i;

@@ -5,7 +5,7 @@ SET jit = off;
 \set SHOW_CONTEXT never
 CREATE SCHEMA rule;
 SET search_path = rule;
-CREATE FUNCTION coin(i int, k int) RETURNS int LANGUAGE sql IMMUTABLE RETURN ('x' || left(md5(i || ' ' || k), 7))::bit(28)::int;
+CREATE FUNCTION coin(i int, k int) RETURNS int LANGUAGE sql IMMUTABLE RETURN ('x' || left(md5(i::text || ' ' || k::text), 7))::bit(28)::int;
 -- of those in their thirties in two towns nine of ten buy much and recently, of all others one of ten
 CREATE TABLE client AS SELECT i AS id, 1940 + coin(i, 1) % 60 AS born, (ARRAY['Bonn', 'Köln', 'Trier', 'Ulm', 'Aachen', 'L''Aquila'])[1 + coin(i, 2) % 6]::varchar(20) AS town, coin(i, 3) % 2 = 0 AS member,
 	CASE WHEN coin(i, 4) % 5 > 0 THEN coin(i, 4) % 10000 / 100.0 END AS noise, ARRAY(SELECT chr(97 + coin(i, k) % 7) FROM generate_series(5, 7) k) AS letters, date '2020-01-01' + coin(i, 8) % 700 AS since, coin(i, 9) AS luck

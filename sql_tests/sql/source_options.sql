@@ -4,7 +4,7 @@ SET jit = off;
 \set SHOW_CONTEXT never
 CREATE SCHEMA club;
 SET search_path = club;
-CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN ('x' || left(md5(i || ' ' || k), 7))::bit(28)::int / 268435456.0;
+CREATE FUNCTION coin(i int, k int) RETURNS float8 LANGUAGE sql IMMUTABLE RETURN ('x' || left(md5(i::text || ' ' || k::text), 7))::bit(28)::int / 268435456.0;
 CREATE TABLE member (id int PRIMARY KEY, income int, age int, has_boat boolean, town text);
 INSERT INTO member SELECT i, CASE WHEN coin(i, 1) < 0.2 THEN -999 ELSE 1000 + floor(coin(i, 2) * 4000) END, 18 + floor(coin(i, 3) * 60), coin(i, 4) < 0.1, chr(97 + (coin(i, 5) * 3)::int) FROM generate_series(1, 1200) i;
 CREATE TABLE fee (member_id int REFERENCES member, paid_on date, amount numeric(10,2));
