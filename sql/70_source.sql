@@ -108,7 +108,7 @@ CREATE FUNCTION crm_profile_internal.pin_settings(settings text[]) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10; -- sets settings of session_settings(), and those that decide how SQL is parsed, until the calling function returns; an error for other settings
 
 CREATE FUNCTION crm_profile_internal.no_notices() RETURNS void
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL SAFE; -- no notices until the calling function returns, and no warnings either where the session wants none
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL RESTRICTED; -- no notices until the calling function returns, and no warnings either where the session wants none
 
 ---------------------------------------------------------------- keys
 
