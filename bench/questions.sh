@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Questions to the views of a source of a million customers, each beside its limit: with the views computed, and materialized. One worker beside the
-# leader (BENCH_WORKERS), and none. The best of several rounds; CPU is that of the leader and its workers, which is what counts on a busy machine.
+# leader (BENCH_WORKERS), and none. The best of several rounds, on the clock: the machine has to be idle.
 set -euo pipefail
 orders=${BENCH_ORDERS:-10000000}
 rounds=${BENCH_ROUNDS:-3}
