@@ -147,6 +147,30 @@ RESET max_parallel_workers_per_gather;
 RESET work_mem;
 RESET hash_mem_multiplier;
 
+
+-- rows of a table elsewhere, which gets columns, loses one, or has another type in one since the plan was made
+CREATE TABLE elsewhere (a integer, b text, c integer);
+INSERT INTO elsewhere VALUES (1, 'one', 10), (2, 'two', 20);
+SET plan_cache_mode = force_generic_plan;
+PREPARE sums AS SELECT sum(a) FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere, 'SELECT * FROM elsewhere');
+PREPARE words AS SELECT b FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere, 'SELECT * FROM elsewhere') ORDER BY b;
+EXECUTE sums;
+EXECUTE words;
+DO $$ BEGIN EXECUTE (SELECT 'ALTER TABLE elsewhere ' || string_agg(format('ADD COLUMN more_%s integer DEFAULT 0', i), ', ') FROM generate_series(1, 300) i); END $$;
+EXECUTE sums;
+EXECUTE words;
+ALTER TABLE elsewhere ALTER COLUMN b TYPE integer USING 0;
+EXECUTE sums;
+EXECUTE words;
+RESET plan_cache_mode;
+DO $$ BEGIN EXECUTE (SELECT 'ALTER TABLE elsewhere DROP COLUMN b, ' || string_agg(format('DROP COLUMN more_%s', i), ', ') FROM generate_series(1, 300) i); END $$;
+SELECT * FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere) ORDER BY a;
+SELECT c FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere) e WHERE a = 2;
+SELECT e FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere) e ORDER BY a;
+SET crm_profile.enable_row_stream = off;
+SELECT * FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere) ORDER BY a;
+RESET crm_profile.enable_row_stream;
+
 SET client_min_messages = warning;
 DROP SCHEMA row_stream CASCADE;
 DROP ROLE row_stream_user;

@@ -60,6 +60,70 @@ END $$;
 SELECT attribute, counts, missing FROM profile_attributes((SELECT profile_fit(next_row(i), '{"ignore": ["a"]}') FROM generate_series(1, 5) i));
 DROP TYPE changing CASCADE;
 
+-- one whose table is analyzed meanwhile has the columns that it had
+CREATE TABLE analyzed AS SELECT i, i % 7 AS a, 'w' || i % 3 AS b FROM generate_series(1, 50) i;
+CREATE FUNCTION analyzing(i integer) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	IF i = 20 THEN
+		EXECUTE 'ANALYZE analyzed';
+	END IF;
+	RETURN i % 2 = 0;
+END $$;
+SELECT cardinality(attribute_relevance(r, analyzing(r.i))) FROM analyzed r;
+DROP TABLE analyzed;
+DROP FUNCTION analyzing;
+-- records that are kept until the end
+CREATE TYPE changing AS (a integer, b text);
+CREATE FUNCTION next_row(i integer) RETURNS changing LANGUAGE plpgsql AS $$
+DECLARE
+	r changing;
+BEGIN
+	IF i = 300 THEN
+		ALTER TYPE changing DROP ATTRIBUTE a;
+		ALTER TYPE changing ADD ATTRIBUTE a integer;
+	END IF;
+	EXECUTE CASE WHEN i < 300 THEN 'SELECT (ROW($1, repeat(''word'', 10))::changing).*' ELSE 'SELECT (ROW(repeat(''word'', 10), $1)::changing).*' END USING i % 5, i INTO r;
+	RETURN r;
+END $$;
+SELECT clv_fit(format('{2025-01-01: 5, 2025-%s-01: 5, 2025-%s-05: 7}', 2 + i % 5, 8 + i % 4)::purchase_history, '2025-12-31', NULL, NULL, NULL, next_row(i)) FROM generate_series(1, 400) i;
+DROP TYPE changing CASCADE;
+
+-- arguments that are the same in all rows, and are not
+SELECT count(*), count(c.total) FROM unnest((SELECT crm_profile_internal.persona_counts(i::text, ROW(i::float8), '{x}', '{1,2,3,4}', i > 16) FROM generate_series(1, 40) i)) c;
+SELECT count(*), count(c.total) FROM unnest((SELECT crm_profile_internal.persona_counts(i::text, ROW(i::float8), '{x}', '{1,2,3,4}', i <= 16) FROM generate_series(1, 40) i)) c;
+SELECT crm_profile_internal.segment_moves(x.h, m.rfm, '2025-06-30', m.rfm, '2025-12-31', CASE WHEN x.i > 1 THEN compile_scheme('standard') END, NULL, NULL, NULL, NULL, NULL)
+FROM (SELECT i, '{2025-01-01: 5}'::purchase_history AS h FROM generate_series(1, 3) i) x, (SELECT rfm_fit('{2025-01-01: 5}'::purchase_history, '2025-12-31') AS rfm) m;
+CREATE TABLE narrow AS SELECT i % 7 AS a FROM generate_series(1, 200) i;
+CREATE TABLE wide AS SELECT i % 7 AS a, i % 5 AS b, i % 3 AS c, 'w' || i % 4 AS d, ARRAY['x' || i % 3] AS e FROM generate_series(1, 200) i;
+SELECT group_weights(k::text, p, (SELECT profile_fit(w) FROM wide w)) FROM (SELECT row_number() OVER () AS k, profile(n, (SELECT profile_fit(n) FROM narrow n)) AS p FROM narrow n) x;
+DROP TABLE narrow, wide;
+-- or that differ between the states of one aggregate
+CREATE TABLE part (part integer, i integer) PARTITION BY LIST (part);
+CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1);
+CREATE TABLE part_2 PARTITION OF part FOR VALUES IN (2);
+INSERT INTO part SELECT 1 + i % 2, i FROM generate_series(1, 100) i;
+CREATE FUNCTION number_or_word(part integer, i integer) RETURNS record LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN CASE WHEN part = 1 THEN ROW(i::float8) ELSE ROW('w' || i % 7) END;
+END $$;
+SET enable_partitionwise_aggregate = on;
+SELECT crm_profile_internal.persona_counts('s', number_or_word(part, i), '{x}', '{1,2,3,4}', true) FROM part;
+SELECT crm_profile_internal.persona_counts('s', number_or_word(3 - part, i), '{x}', '{1,2,3,4}', true) FROM part;
+SELECT crm_profile_internal.persona_counts('s', ROW(i), '{x}', '{1,2,3,4}', part = 1) FROM part;
+SELECT crm_profile_internal.persona_fifths(number_or_word(part, i)) FROM part;
+SELECT attribute_relevance(number_or_word(part, i), i % 3 = 0) FROM part;
+SELECT profile_fit(number_or_word(part, i)) FROM part;
+SELECT clv_fit('{2025-01-01: 5, 2025-02-01: 5}', '2025-12-31', NULL, NULL, NULL, number_or_word(part, i)) FROM part;
+RESET enable_partitionwise_aggregate;
+DROP TABLE part;
+DROP FUNCTION number_or_word;
+-- a second query with other columns than the first
+SELECT crm_profile_internal.order_faults(NULL::integer, 'SELECT 1, date ''2025-01-01'', 10.5 FROM generate_series(1, 3)', 'SELECT 1, date ''2025-01-01'', 5', '2025-06-30');
+SELECT crm_profile_internal.order_faults(NULL::text, 'SELECT ''one''::text, date ''2025-01-01'', 10.5 FROM generate_series(1, 3)', 'SELECT 7::bigint, date ''2025-01-01'', 10.5', '2025-06-30');
+SELECT crm_profile_internal.order_faults(NULL::integer, 'SELECT 1, date ''2025-01-01'', 10.5, 1.5 AS cost FROM generate_series(1, 3)', 'SELECT 1, date ''2025-01-01'', 10.5', '2025-06-30');
+SELECT crm_profile_internal.order_faults(NULL::integer, 'SELECT 1, date ''2025-01-01'', 10.5, ''five''::text AS lines', NULL, '2025-06-30');
+SELECT facts -> 'split orders' AS split, facts -> 'repeated totals' AS repeated FROM crm_profile_internal.order_faults(NULL::integer, 'SELECT 1, date ''2025-01-01'', 10.5, 5::bigint AS lines', NULL, '2025-06-30');
+
 -- the trigger of the scheme tables on another table, with columns of the same names
 CREATE TABLE scheme (name integer, built_in text, scheme integer, position text);
 CREATE TRIGGER mine BEFORE INSERT ON scheme FOR EACH ROW EXECUTE FUNCTION crm_profile_internal.guard_schemes('name');

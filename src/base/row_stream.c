@@ -6,6 +6,7 @@
 #include "access/tupdesc.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -92,6 +93,7 @@ ReturnRowStream(FunctionCallInfo fcinfo, RowStreamStart start)
 	result->setResult = BeginTuplestore((result->allowedModes & SFRM_Materialize_Random) != 0);
 	MemoryContextSwitchTo(caller);
 
+	rows.columns = result->setDesc;
 	start(fcinfo, &rows);
 	StoreRows(&rows, result->setResult, result->setDesc);
 	return (Datum) 0;
@@ -195,11 +197,16 @@ RowStreamScanColumns(FuncExpr *call, Index relid)
 	for (int i = 0; i < columns->natts; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(columns, i);
-		Var *var =
-			makeVar(relid, i + 1, column->atttypid, column->atttypmod, column->attcollation, 0);
+		Expr *value;
 
-		targets = lappend(targets, makeTargetEntry((Expr *) var, i + 1,
-												   pstrdup(NameStr(column->attname)), false));
+		/* as PostgreSQL has it, a dropped column is NULL of some type */
+		if (column->attisdropped)
+			value = (Expr *) makeNullConst(INT4OID, -1, InvalidOid);
+		else
+			value = (Expr *) makeVar(relid, i + 1, column->atttypid, column->atttypmod,
+									 column->attcollation, 0);
+		targets = lappend(targets,
+						  makeTargetEntry(value, i + 1, pstrdup(NameStr(column->attname)), false));
 	}
 	return targets;
 }
@@ -389,6 +396,7 @@ RunFunction(RowStreamScanState *state)
 		fcinfo->args[i].value = ExecEvalExpr(lfirst(cell), econtext, &fcinfo->args[i].isnull);
 		i++;
 	}
+	state->rows.columns = state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor;
 	pgstat_init_function_usage(fcinfo, &usage);
 	StartFunction(state, fcinfo, stream);
 	pgstat_end_function_usage(&usage, true);

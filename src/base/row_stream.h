@@ -15,6 +15,7 @@
 
 typedef struct RowStream
 {
+	struct TupleDescData *columns; /* of the rows, as they are expected; known to the start */
 	void *state;
 	/* The next row, in the current memory context or the state's; false at the end. */
 	bool (*next)(void *state, Datum *values, bool *nulls);

@@ -92,6 +92,7 @@ typedef struct AttributeFit
 	Jsonb *encoding; /* options of profile_fit; NULL: none */
 	uint64 seed;
 	recordtable_hash *table;
+	RecordShape *shape; /* of all records, which are read at the end */
 	HeapTupleHeader *records;
 	int32 nrecords;
 	int64 record_room;
@@ -134,9 +135,21 @@ NewAttributeFit(MemoryContext parent, const Jsonb *options)
 	ReadAttributeOptions(fit);
 	if (!pg_strong_random(&fit->seed, sizeof(fit->seed)))
 		fit->seed = (uint64) (uintptr_t) fit;
+	fit->shape = palloc0(sizeof(RecordShape));
 	fit->table = recordtable_create(context, FIRST_ROOM, &fit->seed);
 	MemoryContextSwitchTo(caller);
 	return fit;
+}
+
+/* An error if a record has other columns than the first, or its type has been altered since. */
+static void
+CheckShape(const AttributeFit *fit, HeapTupleHeader record)
+{
+	bool first = fit->shape->columns == NULL;
+
+	if (ChangesShape(fit->shape, record, fit->context) && !first)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("clv_fit needs records that have the same columns")));
 }
 
 /* The number of a record, which is added if it is new. */
@@ -148,6 +161,7 @@ NumberOfRecord(AttributeFit *fit, HeapTupleHeader record)
 	HeapTupleHeader kept;
 	bool found;
 
+	CheckShape(fit, record);
 	if (known != NULL)
 		return known->number;
 	kept = MemoryContextAlloc(fit->context, size);
@@ -230,7 +244,10 @@ clv_fit_attributes_combine(PG_FUNCTION_ARGS)
 		fit = NewAttributeFit(aggregate, other->options);
 	number = palloc((other->nrecords + 1) * sizeof(int32));
 	for (int32 i = 0; i < other->nrecords; i++)
+	{
+		CheckShape(other, other->records[i]);
 		number[i] = NumberOfRecord(fit, other->records[i]);
+	}
 	for (int64 i = 0; i < other->nrows; i++)
 	{
 		AttributeRow row = other->rows[i];
@@ -276,7 +293,10 @@ clv_fit_attributes_serialize(PG_FUNCTION_ARGS)
 	SendChunk(&out, fit->summary, VARSIZE(fit->summary));
 	pq_sendint32(&out, fit->nrecords);
 	for (int32 i = 0; i < fit->nrecords; i++)
+	{
+		CheckShape(fit, fit->records[i]);
 		SendChunk(&out, fit->records[i], HeapTupleHeaderGetDatumLength(fit->records[i]));
+	}
 	pq_sendint64(&out, fit->nrows);
 	SendChunk(&out, fit->rows, fit->nrows * sizeof(AttributeRow));
 	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
@@ -375,10 +395,12 @@ ColumnsOfRecords(const AttributeFit *fit, const ClvModel *model)
 
 	for (int32 r = 0; r < fit->nrecords; r++)
 	{
-		struct varlena *profile = EncodeRecord(encoder, model->attributes, fit->records[r]);
+		struct varlena *profile;
 		ProfileView view;
 
 		CHECK_FOR_INTERRUPTS();
+		CheckShape(fit, fit->records[r]);
+		profile = EncodeRecord(encoder, model->attributes, fit->records[r]);
 		OpenProfile(&view, PointerGetDatum(profile));
 		ProfileColumnValues(model->attributes, &view, columns + (int64) r * n);
 		pfree(profile);
@@ -622,7 +644,10 @@ LearnAttributes(const AttributeFit *fit, int64 longest, ClvModel *model)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (fit->rows[i].age <= longest)
+		{
+			CheckShape(fit, fit->records[fit->rows[i].record]);
 			CountRecord(counts, fit->records[fit->rows[i].record]);
+		}
 	}
 	model->attributes =
 		ModelFromDatum(&ProfileModelFormat, PointerGetDatum(FittedProfileModel(counts)));

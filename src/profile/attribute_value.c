@@ -283,14 +283,35 @@ HashWord(Word word)
 	return MixHash64(h);
 }
 
-/* Copies the current columns of a row type. */
-static void
+/* Whether rows of both are read alike. */
+static bool
+AreSameColumns(TupleDesc a, TupleDesc b)
+{
+	if (a->natts != b->natts)
+		return false;
+	for (int i = 0; i < a->natts; i++)
+	{
+		Form_pg_attribute x = TupleDescAttr(a, i);
+		Form_pg_attribute y = TupleDescAttr(b, i);
+
+		if (x->atttypid != y->atttypid || x->attisdropped != y->attisdropped ||
+			x->attlen != y->attlen || x->attalign != y->attalign ||
+			strcmp(NameStr(x->attname), NameStr(y->attname)) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Copies the current columns of a row type; true if they are not those that the shape has. */
+static bool
 TakeShape(RecordShape *shape, Oid type, int32 typmod, MemoryContext context)
 {
 	TupleDesc columns = lookup_rowtype_tupdesc(type, typmod);
+	bool same = shape->columns != NULL && shape->type == type && shape->typmod == typmod &&
+				AreSameColumns(shape->columns, columns);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 
-	if (shape->columns != NULL)
+	if (shape->columns != NULL && !same)
 	{
 		FreeTupleDesc(shape->columns);
 		pfree(shape->values);
@@ -301,24 +322,36 @@ TakeShape(RecordShape *shape, Oid type, int32 typmod, MemoryContext context)
 	/* entries of the cache stay for good; a change of the type voids the identifier */
 	shape->named = type == RECORDOID ? NULL : lookup_type_cache(type, TYPECACHE_TUPDESC);
 	shape->identifier = shape->named == NULL ? 0 : shape->named->tupDesc_identifier;
-	shape->columns = CreateTupleDescCopy(columns);
-	shape->values = palloc((columns->natts + 1) * sizeof(Datum));
-	shape->nulls = palloc((columns->natts + 1) * sizeof(bool));
+	if (!same)
+	{
+		shape->columns = CreateTupleDescCopy(columns);
+		shape->values = palloc((columns->natts + 1) * sizeof(Datum));
+		shape->nulls = palloc((columns->natts + 1) * sizeof(bool));
+	}
 	MemoryContextSwitchTo(caller);
 	ReleaseTupleDesc(columns);
+	return !same;
+}
+
+bool
+ChangesShape(RecordShape *shape, HeapTupleHeader record, MemoryContext context)
+{
+	Oid type = HeapTupleHeaderGetTypeId(record);
+	int32 typmod = HeapTupleHeaderGetTypMod(record);
+
+	if (likely(shape->columns != NULL && shape->type == type && shape->typmod == typmod &&
+			   (shape->named == NULL || shape->identifier == shape->named->tupDesc_identifier)))
+		return false;
+	/* an ANALYZE of its table voids the identifier of a row type, too */
+	return TakeShape(shape, type, typmod, context);
 }
 
 bool
 DeformRecord(RecordShape *shape, HeapTupleHeader record, MemoryContext context)
 {
-	Oid type = HeapTupleHeaderGetTypeId(record);
-	int32 typmod = HeapTupleHeaderGetTypMod(record);
-	bool changed = shape->columns == NULL || shape->type != type || shape->typmod != typmod ||
-				   (shape->named != NULL && shape->identifier != shape->named->tupDesc_identifier);
+	bool changed = ChangesShape(shape, record, context);
 	HeapTupleData tuple;
 
-	if (changed)
-		TakeShape(shape, type, typmod, context);
 	tuple.t_len = HeapTupleHeaderGetDatumLength(record);
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;

@@ -134,6 +134,9 @@ typedef struct RecordShape
 	bool *nulls;
 } RecordShape;
 
+/* Takes the columns of a record; true if they differ from the last one's. */
+extern bool ChangesShape(RecordShape *shape, HeapTupleHeader record, MemoryContext context);
+
 /*
  * Takes a record apart into shape->values and shape->nulls; true if its columns
  * differ from the last one's.  What is kept lives in `context`.

@@ -178,6 +178,7 @@ group_weights_transfn(PG_FUNCTION_ARGS)
 	GroupSampleState *state =
 		PG_ARGISNULL(0) ? StartSample(context) : (GroupSampleState *) PG_GETARG_POINTER(0);
 	MemoryContext caller;
+	ProfileView view;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		PG_RETURN_POINTER(state);
@@ -186,6 +187,9 @@ group_weights_transfn(PG_FUNCTION_ARGS)
 		caller = MemoryContextSwitchTo(context);
 		state->model = ModelFromDatum(&ProfileModelFormat, PG_GETARG_DATUM(3));
 		MemoryContextSwitchTo(caller);
+		/* those that follow must be of the model of the first */
+		OpenProfile(&view, PG_GETARG_DATUM(2));
+		CheckProfileOfModel(&view, state->model);
 	}
 	AddKey(state, PG_GETARG_TEXT_PP(1), PG_GETARG_DATUM(2));
 	PG_RETURN_POINTER(state);

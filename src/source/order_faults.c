@@ -99,6 +99,7 @@ typedef struct FaultFinder
 	DateADT today;
 
 	/* columns; 0 for none */
+	TupleDesc columns; /* of the first run */
 	CustomerKey key;
 	Oid day_type;
 	AmountColumn amount;
@@ -148,6 +149,31 @@ typedef struct Order
 
 /* ---------- columns ---------- */
 
+/* The columns of the second run, which may be of another query, must be those of the first. */
+static void
+CheckSecondColumns(const FaultFinder *f, TupleDesc columns)
+{
+	for (int i = 0; i < f->columns->natts; i++)
+		if ((i < AMOUNT_COLUMN || i == f->cost.attno - 1) &&
+			(i >= columns->natts ||
+			 TupleDescAttr(columns, i)->atttypid != TupleDescAttr(f->columns, i)->atttypid))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column %d of the second query of order_faults must be of type %s",
+							i + 1, format_type_be(TupleDescAttr(f->columns, i)->atttypid))));
+}
+
+/* The number of the optional column of that name, which must be of that type; 0: there is none. */
+static int
+OptionalColumn(TupleDesc columns, const char *name, Oid type)
+{
+	int column = ColumnNamed(columns, name);
+
+	if (column > 0 && TupleDescAttr(columns, column - 1)->atttypid != type)
+		ColumnTypeRefused(columns, column, name, format_type_be(type), NULL);
+	return column;
+}
+
 static void
 Startup(DestReceiver *self, int operation, TupleDesc columns)
 {
@@ -166,10 +192,13 @@ Startup(DestReceiver *self, int operation, TupleDesc columns)
 		cost = ColumnNamed(columns, "cost");
 		if (cost > 0)
 			f->cost = MakeAmountColumn(columns, cost, AS_THEY_ARE, "cost");
-		f->lines_column = ColumnNamed(columns, "lines");
-		f->equal_column = ColumnNamed(columns, "equal_lines");
+		f->lines_column = OptionalColumn(columns, "lines", INT8OID);
+		f->equal_column = OptionalColumn(columns, "equal_lines", BOOLOID);
+		f->columns = CreateTupleDescCopy(columns);
 	}
-	f->identity_column = ColumnNamed(columns, "row_identity");
+	else
+		CheckSecondColumns(f, columns);
+	f->identity_column = OptionalColumn(columns, "row_identity", INT8OID);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -456,7 +485,7 @@ LookFirst(FaultFinder *f, TupleTableSlot *row, const Order *order)
 	if (f->lines_column > 0 && DatumGetInt64(row->tts_values[f->lines_column - 1]) > 1)
 	{
 		CountRow(f, SPLIT_ORDERS, &order->amount);
-		if (!row->tts_isnull[f->equal_column - 1] &&
+		if (f->equal_column > 0 && !row->tts_isnull[f->equal_column - 1] &&
 			DatumGetBool(row->tts_values[f->equal_column - 1]))
 			CountRow(f, REPEATED_TOTALS, &order->amount);
 	}

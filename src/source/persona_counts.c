@@ -91,6 +91,14 @@ BeginColumn(PersonaState *state, int i, const char *name, Oid type, const double
 }
 
 static void
+CheckColumns(bool same)
+{
+	if (!same)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("records of different columns in one persona_counts")));
+}
+
+static void
 BeginColumns(PersonaState *state, ArrayType *names, ArrayType *fifths)
 {
 	double unknown[BREAKS] = {NAN, NAN, NAN, NAN};
@@ -100,10 +108,8 @@ BeginColumns(PersonaState *state, ArrayType *names, ArrayType *fifths)
 	int nbreaks = fifths == NULL ? 0 : ArrayGetNItems(ARR_NDIM(fifths), ARR_DIMS(fifths));
 
 	deconstruct_array(names, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
-	if (state->columns != NULL || n != state->shape.columns->natts ||
-		(nbreaks > 0 && (nbreaks != n * BREAKS || ARR_HASNULL(fifths))))
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("records of different columns in one persona_counts")));
+	CheckColumns(state->columns == NULL && n == state->shape.columns->natts &&
+				 (nbreaks == 0 || (nbreaks == n * BREAKS && !ARR_HASNULL(fifths))));
 	state->ncolumns = n;
 	state->columns = MemoryContextAllocZero(state->context, n * sizeof(PersonaColumn));
 	for (int i = 0; i < n; i++)
@@ -306,10 +312,13 @@ persona_counts_transfn(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		PG_RETURN_POINTER(state);
-	state->totals = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
 	if (DeformRecord(&state->shape, PG_GETARG_HEAPTUPLEHEADER(2), context))
+	{
 		BeginColumns(state, PG_GETARG_ARRAYTYPE_P(3),
 					 PG_ARGISNULL(4) ? NULL : PG_GETARG_ARRAYTYPE_P(4));
+		/* as in the first row, whatever others say: there is room for them, or none */
+		state->totals = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
+	}
 	segment = SegmentNumber(state, PG_GETARG_TEXT_PP(1));
 	for (int i = 0; i < state->ncolumns; i++)
 	{
@@ -327,7 +336,7 @@ persona_counts_transfn(PG_FUNCTION_ARGS)
 
 /* ---------- states of several processes ---------- */
 
-/* Adds the columns of another state if there are none yet. */
+/* Adds the columns of another state if there are none yet; else they must be the same. */
 static void
 TakeColumns(PersonaState *state, const PersonaState *other)
 {
@@ -341,9 +350,9 @@ TakeColumns(PersonaState *state, const PersonaState *other)
 			BeginColumn(state, i, other->columns[i].name, other->columns[i].input.type,
 						other->columns[i].breaks);
 	}
-	else if (state->ncolumns != other->ncolumns)
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("records of different columns in one persona_counts")));
+	CheckColumns(state->ncolumns == other->ncolumns && state->totals == other->totals);
+	for (int i = 0; i < state->ncolumns; i++)
+		CheckColumns(state->columns[i].input.type == other->columns[i].input.type);
 }
 
 static void

@@ -30,7 +30,6 @@
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 #include "utils/tuplestore.h"
-#include "utils/typcache.h"
 
 #include "base/compat.h"
 #include "base/row_stream.h"
@@ -229,15 +228,13 @@ StartRowsElsewhere(FunctionCallInfo fcinfo, RowStream *stream)
 	Oid relation = RelationOfRow(type);
 	char *query = PG_ARGISNULL(1) ? psprintf("SELECT * FROM %s", QualifiedName(relation))
 								  : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	TupleDesc wanted;
 
 	SPI_connect();
 	rows->portal =
 		SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true, CURSOR_OPT_NO_SCROLL);
 	SPI_finish();
-	wanted = lookup_rowtype_tupdesc(type, -1);
-	MapColumns(rows, wanted);
-	ReleaseTupleDesc(wanted);
+	/* not what the row type has by now: the table may have got columns since the plan was made */
+	MapColumns(rows, stream->columns);
 	rows->batch = tuplestore_begin_heap(false, false, work_mem);
 	rows->slot =
 		MakeSingleTupleTableSlot(CreateTupleDescCopy(rows->portal->tupDesc), &TTSOpsMinimalTuple);

@@ -170,6 +170,16 @@ NewMoveState(MemoryContext context, int nsegments)
 	return state;
 }
 
+/* Moves are counted in a table of the first row's segments. */
+static void
+CheckSegments(const MoveState *state, int nsegments)
+{
+	if (nsegments != state->nsegments)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("segments must be the same in all rows: %d segments after %d",
+							   nsegments - 1, state->nsegments - 1)));
+}
+
 static void
 CopyLabel(MoveState *state, MemoryContext context, int i, const char *label, int length)
 {
@@ -197,6 +207,7 @@ segment_moves_transfn(PG_FUNCTION_ARGS)
 	HistoryWindow window = {PG_INT32_MIN, 0};
 	LapseRule rule;
 	DateADT from;
+	int nsegments;
 	int earlier;
 	int later;
 	Moves *moves;
@@ -207,13 +218,15 @@ segment_moves_transfn(PG_FUNCTION_ARGS)
 			PG_RETURN_NULL();
 		PG_RETURN_POINTER(state);
 	}
+	nsegments = 1 + (scheme == NULL ? 0 : scheme->nsegments);
 	if (state == NULL)
 	{
-		state = NewMoveState(context, 1 + (scheme == NULL ? 0 : scheme->nsegments));
+		state = NewMoveState(context, nsegments);
 		for (int i = 0; i < state->nsegments - 1; i++)
 			CopyLabel(state, context, i, VARDATA_ANY(scheme->labels[i]),
 					  VARSIZE_ANY_EXHDR(scheme->labels[i]));
 	}
+	CheckSegments(state, nsegments);
 	history = PG_GETARG_HISTORY(1);
 	from = CheckedDay(PG_GETARG_DATEADT(3), "as_of");
 	window.as_of = CheckedDay(PG_GETARG_DATEADT(5), "as_of");
@@ -253,8 +266,7 @@ segment_moves_combine(PG_FUNCTION_ARGS)
 			CopyLabel(state, context, i, VARDATA_ANY(other->labels[i]),
 					  VARSIZE_ANY_EXHDR(other->labels[i]));
 	}
-	else if (state->nsegments != other->nsegments)
-		elog(ERROR, "moves between %d and %d segments", state->nsegments, other->nsegments);
+	CheckSegments(state, other->nsegments);
 	state->scale = Max(state->scale, other->scale);
 	for (int i = 0; i < state->nsegments * state->nsegments; i++)
 	{
