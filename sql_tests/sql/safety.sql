@@ -111,6 +111,7 @@ SELECT crm_profile_internal.persona_counts('s', number_or_word(part, i), '{x}', 
 SELECT crm_profile_internal.persona_counts('s', number_or_word(3 - part, i), '{x}', '{1,2,3,4}', true) FROM part;
 SELECT crm_profile_internal.persona_counts('s', ROW(i), '{x}', '{1,2,3,4}', part = 1) FROM part;
 SELECT crm_profile_internal.persona_fifths(number_or_word(part, i)) FROM part;
+SELECT rfm_fit('{2025-01-01: 5}'::purchase_history, date '2025-12-31' - part) FROM part;
 SELECT attribute_relevance(number_or_word(part, i), i % 3 = 0) FROM part;
 SELECT profile_fit(number_or_word(part, i)) FROM part;
 SELECT clv_fit('{2025-01-01: 5, 2025-02-01: 5}', '2025-12-31', NULL, NULL, NULL, number_or_word(part, i)) FROM part;
@@ -240,6 +241,11 @@ BEGIN
 END $$;
 RESET jit;
 RESET max_parallel_workers_per_gather;
+-- one that loses a customer it never had, of more decimals than its own
+SELECT crm_profile_internal.population_change(p, '{2025-05-05: 7.1234}', '{2025-05-05: 7.1234}', '2025-12-31', NULL, false, 5)
+FROM (SELECT crm_profile_internal.population_fit('{2025-05-05: 7.25}'::purchase_history, '2025-12-31', NULL, false, 5) AS p) x;
+-- more money than 128 bits hold
+SELECT crm_profile_internal.profile_cells('active', 1, 1, 1, 1, NULL, 1, 9e30) FROM generate_series(1, 40);
 
 -- chosen keys: they collide in a hash without a seed, where each row compares with all of them; now they take no longer than others
 CREATE TABLE chosen (customer bigint);

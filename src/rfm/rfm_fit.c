@@ -351,6 +351,15 @@ AddRfmValues(RfmFitState *state, MemoryContext context, RfmValues rfm, int scale
 	state->rfm[state->count++] = rfm;
 }
 
+static void
+CheckSameFit(bool same)
+{
+	if (!same)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("as_of, bins and period of rfm_fit must be the same for all rows"),
+						errhint("Fit a model for each by GROUP BY.")));
+}
+
 /* The arguments that must be the same for every row. */
 static RfmFitState *
 FitStateForRow(FunctionCallInfo fcinfo, MemoryContext context)
@@ -371,11 +380,8 @@ FitStateForRow(FunctionCallInfo fcinfo, MemoryContext context)
 	if (PG_ARGISNULL(0))
 		return NewFitState(context, as_of, bins, period);
 	state = (RfmFitState *) PG_GETARG_POINTER(0);
-	if (state->as_of != as_of || state->bins != bins || state->has_period != has_period ||
-		(has_period && memcmp(&state->period, period, sizeof(Interval)) != 0))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("as_of, bins and period of rfm_fit must be the same for all rows"),
-						errhint("Fit a model for each by GROUP BY.")));
+	CheckSameFit(state->as_of == as_of && state->bins == bins && state->has_period == has_period &&
+				 (!has_period || memcmp(&state->period, period, sizeof(Interval)) == 0));
 	return state;
 }
 
@@ -416,6 +422,10 @@ rfm_fit_combine(PG_FUNCTION_ARGS)
 	if (other != NULL && state == NULL)
 		state = NewFitState(context, other->as_of, other->bins,
 							other->has_period ? &other->period : NULL);
+	if (other != NULL)
+		CheckSameFit(state->as_of == other->as_of && state->bins == other->bins &&
+					 state->has_period == other->has_period &&
+					 memcmp(&state->period, &other->period, sizeof(Interval)) == 0);
 	if (other != NULL)
 		for (int64 i = 0; i < other->count; i++)
 			AddRfmValues(state, context, other->rfm[i], other->population.scale);

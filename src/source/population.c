@@ -249,12 +249,23 @@ BuildPopulation(Population *p, int first)
 	pfree(values);
 }
 
+/* Whether the amounts of a customer have no more decimals than those of the population. */
+static bool
+ScaleFits(const Population *p, const CustomerRow *row)
+{
+	return (row->frequency == 0 || row->scale <= p->scored.scale) &&
+		   (row->worth == 0 || row->scale <= p->worth_scale);
+}
+
 /* Adds and removes the customers; false if a removed one was not there. */
 static bool
 ChangePopulation(Population *p)
 {
 	Change *changes = palloc_extended(mul_size(Max(p->nrows, 1), sizeof(Change)), MCXT_ALLOC_HUGE);
 
+	for (int64 i = 0; i < p->nrows; i++)
+		if (!ScaleFits(p, &p->rows[i]))
+			return false;
 	for (int what = 0; what < QUANTITIES; what++)
 	{
 		int64 n = 0;

@@ -122,6 +122,13 @@ AmountOf(Datum amount)
 		   (int128) decimal.mantissa * PowerOfTen[MAX_SCALE - decimal.scale];
 }
 
+static void
+AddToMonetary(ProfileCell *cell, int128 amount)
+{
+	if (__builtin_add_overflow(cell->monetary, amount, &cell->monetary))
+		AmountOutOfRange();
+}
+
 static inline uint32
 SmallNumber(FunctionCallInfo fcinfo, int argument)
 {
@@ -158,7 +165,7 @@ profile_cells_transfn(PG_FUNCTION_ARGS)
 	}
 	if (!PG_ARGISNULL(8))
 	{
-		cell->monetary += AmountOf(PG_GETARG_DATUM(8));
+		AddToMonetary(cell, AmountOf(PG_GETARG_DATUM(8)));
 		cell->scale =
 			Max(cell->scale, DatumGetInt32(DirectFunctionCall1(numeric_scale, PG_GETARG_DATUM(8))));
 	}
@@ -177,7 +184,7 @@ AddProfileCell(ProfileState *state, const ProfileCell *other, const uint32 *life
 	cell->repeaters += other->repeaters;
 	cell->counted += other->counted;
 	cell->m_scores += other->m_scores;
-	cell->monetary += other->monetary;
+	AddToMonetary(cell, other->monetary);
 	cell->scale = Max(cell->scale, other->scale);
 }
 
