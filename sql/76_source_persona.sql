@@ -19,7 +19,7 @@ CREATE TYPE crm_profile_internal.persona_count AS ( -- number of customers in a 
 	lowest numeric -- and the smallest number of the attribute in all segments
 );
 
-CREATE FUNCTION crm_profile_internal.persona_fifths_transfn(internal, record) RETURNS internal
+CREATE FUNCTION crm_profile_internal.persona_fifths_transfn(internal, "any", VARIADIC "any") RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.persona_fifths_combine(internal, internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate combine function
@@ -29,13 +29,13 @@ CREATE FUNCTION crm_profile_internal.persona_fifths_deserialize(bytea, internal)
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE; -- aggregate deserial function
 CREATE FUNCTION crm_profile_internal.persona_fifths_finalfn(internal) RETURNS double precision[]
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
-CREATE AGGREGATE crm_profile_internal.persona_fifths(attributes record) (
+CREATE AGGREGATE crm_profile_internal.persona_fifths(key "any", VARIADIC attributes "any") (
 	SFUNC = crm_profile_internal.persona_fifths_transfn, STYPE = internal, SSPACE = 1000000,
 	COMBINEFUNC = crm_profile_internal.persona_fifths_combine, SERIALFUNC = crm_profile_internal.persona_fifths_serialize, DESERIALFUNC = crm_profile_internal.persona_fifths_deserialize,
 	FINALFUNC = crm_profile_internal.persona_fifths_finalfn, FINALFUNC_MODIFY = READ_WRITE,
-	PARALLEL = SAFE); -- four numbers for each column: where the second to the fifth fifth begin, as percentile_disc() tells; days since 2000-01-01; NaN for words
+	PARALLEL = SAFE); -- four numbers for each attribute (columns, or a record of them): where the second to the fifth fifth begin, as percentile_disc() tells; days since 2000-01-01; NaN for words; of more than 20 000 rows, of those whose keys have the smallest hashes
 
-CREATE FUNCTION crm_profile_internal.persona_counts_transfn(internal, text, record, text[], double precision[], boolean) RETURNS internal
+CREATE FUNCTION crm_profile_internal.persona_counts_transfn(internal, text, text[], double precision[], boolean, VARIADIC "any") RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 20; -- aggregate transition function
 CREATE FUNCTION crm_profile_internal.persona_counts_combine(internal, internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate combine function
@@ -45,7 +45,7 @@ CREATE FUNCTION crm_profile_internal.persona_counts_deserialize(bytea, internal)
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE; -- aggregate deserial function
 CREATE FUNCTION crm_profile_internal.persona_counts_finalfn(internal) RETURNS crm_profile_internal.persona_count[]
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
-CREATE AGGREGATE crm_profile_internal.persona_counts(segment text, attributes record, names text[], fifths double precision[], totals boolean) (
+CREATE AGGREGATE crm_profile_internal.persona_counts(segment text, names text[], fifths double precision[], totals boolean, VARIADIC attributes "any") (
 	SFUNC = crm_profile_internal.persona_counts_transfn, STYPE = internal, SSPACE = 65536,
 	COMBINEFUNC = crm_profile_internal.persona_counts_combine, SERIALFUNC = crm_profile_internal.persona_counts_serialize, DESERIALFUNC = crm_profile_internal.persona_counts_deserialize,
 	FINALFUNC = crm_profile_internal.persona_counts_finalfn, FINALFUNC_MODIFY = READ_WRITE,
@@ -53,9 +53,10 @@ CREATE AGGREGATE crm_profile_internal.persona_counts(segment text, attributes re
 
 CREATE FUNCTION crm_profile_internal.persona_counts_query(label text, attributes text, names text[], people text, sample text, key text, totals boolean DEFAULT false) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN format('SELECT crm_profile_internal.persona_counts(%1$s, ROW(%2$s), %3$L::text[], (SELECT crm_profile_internal.persona_fifths(ROW(%2$s)) FROM %5$s AND crm_profile_internal.in_sample(%6$s, (SELECT least(1, 20000.0::float8 / greatest(count(*), 1)) FROM %5$s))), %7$L) FROM %4$s',
-		label, attributes, names, people, sample, key, totals);
-COMMENT ON FUNCTION crm_profile_internal.persona_counts_query IS 'the query that counts people (a FROM and WHERE clause) by label and attributes; fifths are those of sample, of which some 20 000 at most are taken by their keys';
+	RETURN format('SELECT crm_profile_internal.persona_counts(%1$s, %3$L::text[], (SELECT crm_profile_internal.persona_fifths(%6$s, %2$s) FROM %5$s), %7$L, %2$s) FROM %4$s',
+		-- a function has at most 100 arguments
+		label, CASE WHEN cardinality(names) BETWEEN 2 AND 90 THEN attributes ELSE format('ROW(%s)', attributes) END, names, people, sample, key, totals);
+COMMENT ON FUNCTION crm_profile_internal.persona_counts_query IS 'the query that counts people (a FROM and WHERE clause) by label and attributes; fifths are those of sample, of which 20 000 at most are taken by their keys';
 
 CREATE FUNCTION crm_profile_internal.is_whole(type regtype) RETURNS boolean
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -104,7 +105,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_given_attributes IS 'the attribu
 
 CREATE FUNCTION crm_profile_internal.source_persona_counts(src crm_profile.source_definition, totals boolean) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
-	RETURN (SELECT crm_profile_internal.persona_counts_query('coalesce(f.segment, ''(unscored)'')', g.attributes, g.names, crm_profile_internal.source_labelled(src), format('(%s) q WHERE q.customer IS NOT NULL', src.customer_query), 'q.customer::text', totals)
+	RETURN (SELECT crm_profile_internal.persona_counts_query('coalesce(f.segment, ''(unscored)'')', g.attributes, g.names, crm_profile_internal.source_labelled(src), format('(%s) q WHERE q.customer IS NOT NULL', src.customer_query), 'q.customer', totals)
 		FROM crm_profile_internal.source_given_attributes(src, 'q') g);
 COMMENT ON FUNCTION crm_profile_internal.source_persona_counts IS 'the query that counts customers by segment and attributes';
 
@@ -487,6 +488,21 @@ CREATE FUNCTION crm_profile_internal.likeness_in_words(a crm_profile.profile, b 
 			(SELECT string_agg(format('%s %s, not %s', l.name, l.value_b, l.value_a), ', ' ORDER BY l.weight * (1 - l.similarity) DESC, l.attribute COLLATE "C") FROM apart l));
 	END; -- what b has in common with a (with the value of a, if it is another), and what not; rare words, which a profile does not hold, from their rows
 
+CREATE FUNCTION crm_profile_internal.check_row_of_attributes(attributes regclass, "row" jsonb) RETURNS void
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	given record;
+BEGIN
+	FOR given IN SELECT a.attname AS name, r.value, format_type(a.atttypid, a.atttypmod) AS type
+		FROM jsonb_each("row") r JOIN pg_attribute a ON a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped AND a.attname = r.key ORDER BY a.attnum LOOP
+		BEGIN
+			EXECUTE format('SELECT (jsonb_populate_record(NULL::%s, jsonb_build_object($1, $2))).%I', attributes, given.name) USING given.name, given.value;
+		EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+			RAISE invalid_text_representation USING MESSAGE = format('the attribute "%s" cannot be %s', given.name, crm_profile_internal.short(given.value::text, 64)), DETAIL = format('It has the type %s.', given.type);
+		END;
+	END LOOP;
+END $$; -- an error if a value of a row of attributes is no value of its attribute
+
 CREATE FUNCTION crm_profile.nearest_customers(source text, whom anycompatible, k integer DEFAULT 10, weights jsonb DEFAULT NULL,
 	OUT customer text, OUT rank integer, OUT similarity double precision, OUT reasons text) RETURNS SETOF record
 	-- a check of the key is a subtransaction
@@ -510,13 +526,15 @@ BEGIN
 	IF weights IS NOT NULL THEN
 		options := options || jsonb_build_object('weights', weights);
 	END IF;
-	person := CASE WHEN by_record THEN format('jsonb_populate_record(NULL::%s, to_jsonb($3)) a, LATERAL (SELECT %s) "(row)"', attributes, columns)
+	person := CASE WHEN by_record THEN format('jsonb_populate_record(NULL::%s, to_jsonb($3) - ''customer'') a, LATERAL (SELECT %s) "(row)"', attributes, columns)
 		ELSE format('%s a, LATERAL (SELECT %s) "(row)" WHERE %s', attributes, columns, crm_profile_internal.same_key(key_type, 'a.customer', format('%L::%s', whom::text, key_type))) END;
 	IF by_record AND NOT EXISTS (SELECT FROM jsonb_each_text(to_jsonb(whom)) r JOIN pg_attribute a ON a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped AND a.attname = r.key WHERE r.value IS NOT NULL) THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('the row has none of the attributes of source "%s"', source),
 			DETAIL = format('Attributes: %s.', (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped)),
 			HINT = 'Columns of the row count by name: (SELECT r FROM (SELECT 40 AS age) r).';
-	ELSIF NOT by_record THEN
+	ELSIF by_record THEN
+		PERFORM crm_profile_internal.check_row_of_attributes(attributes, to_jsonb(whom));
+	ELSE
 		PERFORM crm_profile_internal.check_key(source, whom::text, key_type);
 		EXECUTE format('SELECT EXISTS (SELECT FROM %s)', person) INTO found;
 		IF NOT found THEN
@@ -583,7 +601,7 @@ BEGIN
 	EXECUTE format('SELECT array_agg(g.alike ORDER BY g.n) FROM (SELECT n.n, (crm_profile_internal.decimal_sum(crm_profile.similarity(n.p, $2[n.n])) / count(crm_profile.similarity(n.p, $2[n.n])))::float8 AS alike FROM (SELECT e.p, crm_profile.nearest_group(e.p, $2) AS n FROM
 		(SELECT crm_profile.profile("(row)", $1) AS p FROM (SELECT least(1, 50000.0 / greatest(count(*), 1)) AS share FROM %s p) s, %s x, LATERAL (SELECT %s) "(row)" WHERE crm_profile_internal.in_sample(x.customer::text, s.share) OFFSET 0) e) n GROUP BY n.n) g', people, people, named)
 		INTO alike USING profile_model, found.medoids;
-	EXECUTE crm_profile_internal.persona_counts_query('x.segment', named, ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o) ORDER BY o), rows || ' x', people || ' x WHERE true', 'x.customer::text', true)
+	EXECUTE crm_profile_internal.persona_counts_query('x.segment', named, ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, o) ORDER BY o), rows || ' x', people || ' x WHERE true', 'x.customer', true)
 		INTO counts;
 	FOR group_number, customers, card, example, example_card, share IN
 		SELECT c.segment::integer, c.customers, c.card, c.example, c.example_card, c.customers / sum(c.customers) OVER ()::double precision

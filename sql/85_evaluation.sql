@@ -691,7 +691,7 @@ BEGIN
 		WITH counted AS (SELECT k.* FROM unnest((%s)) k WHERE k.value IS NOT NULL)
 		SELECT array_agg(ROW(x.attribute, x.value, x.before, x.after)::crm_profile_internal.drift_count ORDER BY array_position(%L::text[], x.attribute), x.value COLLATE "C")
 		FROM (SELECT k.attribute, k.value, coalesce(sum(k.customers) FILTER (WHERE k.segment ~ 'before'), 0)::bigint AS before, coalesce(sum(k.customers) FILTER (WHERE k.segment ~ 'after'), 0)::bigint AS after FROM counted k GROUP BY 1, 2) x$query$,
-		crm_profile_internal.persona_counts_query('c."label "', attributes, named, buyers, format('%I.customer_attributes c WHERE c.customer IS NOT NULL', src.name), 'c.customer::text'), named) INTO counts USING from_date, to_date;
+		crm_profile_internal.persona_counts_query('c."label "', attributes, named, buyers, format('%I.customer_attributes c WHERE c.customer IS NOT NULL', src.name), 'c.customer'), named) INTO counts USING from_date, to_date;
 	RETURN counts;
 END $$; -- values of the attributes of those who bought, before both days; NULL: the source has no attributes
 

@@ -41,6 +41,8 @@ SELECT crm_profile.nearest_customers('shop', 'c4711');
 SELECT crm_profile.nearest_customers('shop', NULL::text);
 SELECT crm_profile.nearest_customers(NULL, 'c7');
 SELECT crm_profile.nearest_customers('shop', r) FROM (SELECT 1 AS color, 'x' AS customer) r;
+SELECT crm_profile.nearest_customers('shop', r) FROM (SELECT 'Ulm' AS town, 'forty' AS years) r;
+SELECT crm_profile.nearest_customers('shop', r) FROM (SELECT 40 AS years, 'chess' AS hobbies) r;
 SELECT crm_profile.nearest_customers('shop', 'c7', 0);
 SELECT crm_profile.nearest_customers('shopp', 'c7');
 SELECT crm_profile.nearest_customers('shop', 'c7', weights => '{"towns": 1}');

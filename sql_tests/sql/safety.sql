@@ -89,8 +89,8 @@ SELECT clv_fit(format('{2025-01-01: 5, 2025-%s-01: 5, 2025-%s-05: 7}', 2 + i % 5
 DROP TYPE changing CASCADE;
 
 -- arguments that are the same in all rows, and are not
-SELECT count(*), count(c.total) FROM unnest((SELECT crm_profile_internal.persona_counts(i::text, ROW(i::float8), '{x}', '{1,2,3,4}', i > 16) FROM generate_series(1, 40) i)) c;
-SELECT count(*), count(c.total) FROM unnest((SELECT crm_profile_internal.persona_counts(i::text, ROW(i::float8), '{x}', '{1,2,3,4}', i <= 16) FROM generate_series(1, 40) i)) c;
+SELECT count(*), count(c.total) FROM unnest((SELECT crm_profile_internal.persona_counts(i::text, '{x}', '{1,2,3,4}', i > 16, i::float8) FROM generate_series(1, 40) i)) c;
+SELECT count(*), count(c.total) FROM unnest((SELECT crm_profile_internal.persona_counts(i::text, '{x}', '{1,2,3,4}', i <= 16, i::float8) FROM generate_series(1, 40) i)) c;
 SELECT crm_profile_internal.segment_moves(x.h, m.rfm, '2025-06-30', m.rfm, '2025-12-31', CASE WHEN x.i > 1 THEN compile_scheme('standard') END, NULL, NULL, NULL, NULL, NULL)
 FROM (SELECT i, '{2025-01-01: 5}'::purchase_history AS h FROM generate_series(1, 3) i) x, (SELECT rfm_fit('{2025-01-01: 5}'::purchase_history, '2025-12-31') AS rfm) m;
 CREATE TABLE narrow AS SELECT i % 7 AS a FROM generate_series(1, 200) i;
@@ -107,10 +107,10 @@ BEGIN
 	RETURN CASE WHEN part = 1 THEN ROW(i::float8) ELSE ROW('w' || i % 7) END;
 END $$;
 SET enable_partitionwise_aggregate = on;
-SELECT crm_profile_internal.persona_counts('s', number_or_word(part, i), '{x}', '{1,2,3,4}', true) FROM part;
-SELECT crm_profile_internal.persona_counts('s', number_or_word(3 - part, i), '{x}', '{1,2,3,4}', true) FROM part;
-SELECT crm_profile_internal.persona_counts('s', ROW(i), '{x}', '{1,2,3,4}', part = 1) FROM part;
-SELECT crm_profile_internal.persona_fifths(number_or_word(part, i)) FROM part;
+SELECT crm_profile_internal.persona_counts('s', '{x}', '{1,2,3,4}', true, number_or_word(part, i)) FROM part;
+SELECT crm_profile_internal.persona_counts('s', '{x}', '{1,2,3,4}', true, number_or_word(3 - part, i)) FROM part;
+SELECT crm_profile_internal.persona_counts('s', '{x}', '{1,2,3,4}', part = 1, i) FROM part;
+SELECT crm_profile_internal.persona_fifths(i, number_or_word(part, i)) FROM part;
 SELECT rfm_fit('{2025-01-01: 5}'::purchase_history, date '2025-12-31' - part) FROM part;
 SELECT attribute_relevance(number_or_word(part, i), i % 3 = 0) FROM part;
 SELECT profile_fit(number_or_word(part, i)) FROM part;

@@ -24,12 +24,12 @@ SELECT count(*) FROM (SELECT median(v) FROM number GROUP BY g LIMIT 1) x;
 SELECT median(v) OVER () FROM number;
 
 -- words, numbers, days and sets of customers in four segments
-CREATE TEMP TABLE person AS SELECT 'segment ' || i % 4 AS segment, (random() * random() * 90)::int AS age, CASE WHEN i % 10 > 0 THEN round((random() * 50000)::numeric, 2) END AS income,
+CREATE TEMP TABLE person AS SELECT i AS id, 'segment ' || i % 4 AS segment, (random() * random() * 90)::int AS age, CASE WHEN i % 10 > 0 THEN round((random() * 50000)::numeric, 2) END AS income,
 		CASE i % 13 WHEN 0 THEN 'NaN' ELSE random() END AS score, CASE i % 17 WHEN 0 THEN 'infinity' ELSE date '2020-01-01' + (i % 1000) END AS since, CASE i % 7 WHEN 0 THEN ' ' WHEN 1 THEN NULL ELSE 'city ' || i % 40 END AS city,
 		i % 3 = 0 AS loan, CASE WHEN i % 5 > 0 THEN ARRAY['tag ' || i % 6, NULL, 'tag ' || i % 8, 'tag ' || i % 6] END AS tags
 	FROM generate_series(1, 20000) i;
-CREATE TEMP TABLE counted AS SELECT c.* FROM (SELECT persona_counts(segment, ROW(age, income, score, since, city, loan, tags), '{age,income,score,since,city,loan,tags}',
-	(SELECT persona_fifths(ROW(age, income, score, since, city, loan, tags)) FROM person), true) AS counts FROM person) x, unnest(x.counts) c;
+CREATE TEMP TABLE counted AS SELECT c.* FROM (SELECT persona_counts(segment, '{age,income,score,since,city,loan,tags}',
+	(SELECT persona_fifths(id, age, income, score, since, city, loan, tags) FROM person), true, age, income, score, since, city, loan, tags) AS counts FROM person) x, unnest(x.counts) c;
 CREATE TEMP TABLE ranged AS SELECT n.attribute, p.segment, n.value
 	FROM person p, LATERAL (VALUES ('age', p.age::float8), ('income', p.income::float8), ('score', NULLIF(p.score, 'NaN')), ('since', CASE WHEN isfinite(p.since) THEN (p.since - date '2000-01-01')::float8 END)) n(attribute, value) WHERE n.value IS NOT NULL;
 CREATE TEMP TABLE plain AS
@@ -50,7 +50,29 @@ SELECT attribute, value, sum(customers) FROM counted WHERE attribute IN ('age', 
 SELECT attribute, count(*) AS segments, bool_and(c.total = p.total AND c.lowest = p.lowest) AS same FROM counted c
 	JOIN (SELECT attribute, segment, sum(value::numeric) AS total, min(min(value)) OVER (PARTITION BY attribute)::numeric AS lowest FROM ranged WHERE attribute <> 'since' GROUP BY attribute, segment) p USING (attribute, segment) WHERE c.value IS NULL GROUP BY attribute ORDER BY attribute;
 SELECT count(*) AS others FROM counted WHERE (total IS NOT NULL OR lowest IS NOT NULL) AND (value IS NOT NULL OR attribute IN ('since', 'city', 'loan', 'tags'));
-SELECT persona_counts('one', ROW(1), '{a,b}', NULL, false);
+SELECT persona_counts('one', '{a,b}', NULL, false, 1);
+-- a record of all attributes is the same as one by one; NULL is nobody
+SELECT persona_counts(segment, '{age,loan,tags}', (SELECT persona_fifths(id, ROW(age, loan, tags)) FROM person), true, ROW(age, loan, tags))
+	= persona_counts(segment, '{age,loan,tags}', (SELECT persona_fifths(id, age, loan, tags) FROM person), true, age, loan, tags) AS same FROM person;
+SELECT persona_counts('one', '{age}', NULL, false, NULL::person) IS NULL AS nobody, persona_counts('one', '{a}', NULL, false, VARIADIC ARRAY['x', 'y'])::text AS a_set FROM generate_series(1, 5);
+-- of more than 20 000 the fifths of those with the smallest hashes, in any order and in any number of processes
+CREATE TEMP TABLE many AS SELECT i AS id, (i * 7919 % 50021)::int AS a, CASE WHEN i % 3 > 0 THEN i % 1000 / 8.0 END AS b FROM generate_series(1, 50000) i;
+CREATE FUNCTION pg_temp.share_of_sample(wanted int) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+	low float8 := 0;
+	high float8 := 1;
+	n int;
+BEGIN
+	LOOP
+		SELECT count(*) INTO n FROM many WHERE in_sample(id::text, (low + high) / 2);
+		EXIT WHEN n = wanted;
+		IF n < wanted THEN low := (low + high) / 2; ELSE high := (low + high) / 2; END IF;
+	END LOOP;
+	RETURN (low + high) / 2;
+END $$;
+CREATE TEMP TABLE few AS SELECT m.* FROM many m WHERE in_sample(m.id::text, (SELECT pg_temp.share_of_sample(20000)));
+SELECT count(*), persona_fifths(id, a, b) = (SELECT persona_fifths(id, a, b) FROM many) AS same, persona_fifths(id, a, b) = (SELECT persona_fifths(id::text, a, b) FROM (SELECT * FROM many ORDER BY a) m) AS in_any_order,
+	persona_fifths(id, a, b) = (SELECT percentile_disc('{0.2,0.4,0.6,0.8}'::float8[]) WITHIN GROUP (ORDER BY a::float8) || percentile_disc('{0.2,0.4,0.6,0.8}'::float8[]) WITHIN GROUP (ORDER BY b::float8) FROM few) AS quantiles FROM few;
 
 -- customers by lifecycle, tenth and scores; amounts beyond 64 bits
 CREATE TEMP TABLE profile AS SELECT (ARRAY['new', 'active', 'lapsing', NULL])[1 + i % 4] AS lifecycle, NULLIF(i % 11, 0) AS decile, NULLIF(i % 6, 0) AS r, NULLIF(i % 5, 0) AS f, NULLIF(i % 3, 0) AS m, CASE WHEN i % 7 > 0 THEN date '2024-01-01' END AS first_purchase,

@@ -359,3 +359,44 @@ DeformRecord(RecordShape *shape, HeapTupleHeader record, MemoryContext context)
 	heap_deform_tuple(&tuple, shape->columns, shape->values, shape->nulls);
 	return changed;
 }
+
+/* The columns of a function that takes them one by one; none if it takes a record. */
+static void
+TakeArguments(RecordShape *shape, FunctionCallInfo fcinfo, int first, MemoryContext context)
+{
+	int n = PG_NARGS() - first;
+	MemoryContext caller;
+
+	if (n == 1 && type_is_rowtype(get_fn_expr_argtype(fcinfo->flinfo, first)))
+		return;
+	caller = MemoryContextSwitchTo(context);
+	shape->columns = CreateTemplateTupleDesc(n);
+	for (int i = 0; i < n; i++)
+		TupleDescInitEntry(shape->columns, i + 1, NULL,
+						   get_fn_expr_argtype(fcinfo->flinfo, first + i), -1, 0);
+	shape->values = palloc(n * sizeof(Datum));
+	shape->nulls = palloc(n * sizeof(bool));
+	MemoryContextSwitchTo(caller);
+}
+
+bool
+DeformArguments(RecordShape *shape, FunctionCallInfo fcinfo, int first, MemoryContext context,
+				bool *changed)
+{
+	*changed = shape->columns == NULL;
+	if (*changed)
+		TakeArguments(shape, fcinfo, first, context);
+	if (shape->columns == NULL || OidIsValid(shape->type))
+	{
+		if (PG_ARGISNULL(first))
+			return false;
+		*changed = DeformRecord(shape, PG_GETARG_HEAPTUPLEHEADER(first), context);
+		return true;
+	}
+	for (int i = 0; i < shape->columns->natts; i++)
+	{
+		shape->values[i] = fcinfo->args[first + i].value;
+		shape->nulls[i] = fcinfo->args[first + i].isnull;
+	}
+	return true;
+}

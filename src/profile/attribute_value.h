@@ -112,8 +112,8 @@ WordsAreEqual(Word a, Word b)
 }
 
 /*
- * The same on every machine and in every version, since results that depend on
- * it are stored.
+ * The same on every machine and in every version, since results that depend on it are stored.
+ * Different words of the same length, up to 8 bytes, have different hashes.
  */
 extern uint64 HashWord(Word word);
 
@@ -125,7 +125,7 @@ extern uint64 HashWord(Word word);
  */
 typedef struct RecordShape
 {
-	Oid type;
+	Oid type; /* invalid if the columns are arguments of a function */
 	int32 typmod;
 	const struct TypeCacheEntry *named; /* NULL for an anonymous type, which never changes */
 	uint64 identifier;                  /* of the columns of a named one */
@@ -142,5 +142,13 @@ extern bool ChangesShape(RecordShape *shape, HeapTupleHeader record, MemoryConte
  * differ from the last one's.  What is kept lives in `context`.
  */
 extern bool DeformRecord(RecordShape *shape, HeapTupleHeader record, MemoryContext context);
+
+/*
+ * The same for a function that takes columns as its arguments from `first` on, or all in one
+ * record: a record costs more time than many a function, but a function has at most 100 arguments.
+ * False if the record is NULL.
+ */
+extern bool DeformArguments(RecordShape *shape, FunctionCallInfo fcinfo, int first,
+							MemoryContext context, bool *changed);
 
 #endif /* CRM_ATTRIBUTE_VALUE_H */

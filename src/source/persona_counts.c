@@ -47,13 +47,13 @@ typedef struct PersonaColumn
 {
 	char *name;
 	AttributeColumn input;
-	bool by_range;         /* else by word */
+	bool by_range;         /* by fifth; else by word */
 	bool too_many;         /* different words: none is kept */
 	double breaks[BREAKS]; /* where the second to the fifth fifth begin; NaN: no value is known */
-	int64 *counts;         /* by segment and fifth; else by segment, with any value */
+	int64 *counts;         /* by segment and fifth; false and true; else with any value */
 	double lowest;         /* of numbers; infinite: none is known */
 	DecimalSum *totals;    /* by segment, of numbers if they are wanted; else NULL */
-	PersonaWord *words;
+	PersonaWord *words;    /* NULL where values are counted in `counts` */
 	uint32 mask;
 	uint32 nwords;
 } PersonaColumn;
@@ -74,6 +74,12 @@ typedef struct PersonaState
 
 /* ---------- columns and segments ---------- */
 
+static inline bool
+IsBoolean(const PersonaColumn *column)
+{
+	return column->input.class == COLUMN_BOOLEAN;
+}
+
 static void
 BeginColumn(PersonaState *state, int i, const char *name, Oid type, const double *breaks)
 {
@@ -85,7 +91,7 @@ BeginColumn(PersonaState *state, int i, const char *name, Oid type, const double
 	memcpy(column->breaks, breaks, sizeof(column->breaks));
 	column->lowest = HUGE_VAL;
 	column->mask = 63;
-	if (!column->by_range)
+	if (!column->by_range && !IsBoolean(column))
 		column->words =
 			MemoryContextAllocZero(state->context, (column->mask + 1) * sizeof(PersonaWord));
 }
@@ -122,7 +128,7 @@ BeginColumns(PersonaState *state, ArrayType *names, ArrayType *fifths)
 static int
 CountersOf(const PersonaColumn *column)
 {
-	return column->by_range ? FIFTHS : 1;
+	return column->by_range ? FIFTHS : IsBoolean(column) ? 2 : 1;
 }
 
 static inline bool
@@ -180,10 +186,13 @@ FindWord(const PersonaColumn *column, Word word, uint64 hash)
 {
 	uint32 i = hash >> 32 & column->mask;
 
-	while (column->words[i].word.text != NULL &&
-		   !(column->words[i].hash == hash && WordsAreEqual(column->words[i].word, word)))
+	for (PersonaWord *entry = &column->words[i];; entry = &column->words[i])
+	{
+		if (entry->word.text == NULL || (entry->hash == hash && entry->word.length == word.length &&
+										 (word.length <= 8 || WordsAreEqual(entry->word, word))))
+			return entry;
 		i = (i + 1) & column->mask;
-	return &column->words[i];
+	}
 }
 
 static void
@@ -300,7 +309,7 @@ NewPersonaState(MemoryContext context)
 	return state;
 }
 
-/* (state, segment, attributes, names, fifths, totals) */
+/* (state, segment, names, fifths, totals, attribute, …) */
 PG_FUNCTION_INFO_V1(persona_counts_transfn);
 Datum
 persona_counts_transfn(PG_FUNCTION_ARGS)
@@ -308,16 +317,18 @@ persona_counts_transfn(PG_FUNCTION_ARGS)
 	MemoryContext context = AggregateContext(fcinfo, "persona_counts_transfn");
 	PersonaState *state =
 		PG_ARGISNULL(0) ? NewPersonaState(context) : (PersonaState *) PG_GETARG_POINTER(0);
+	bool changed;
 	int segment;
 
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) ||
+		!DeformArguments(&state->shape, fcinfo, 5, context, &changed))
 		PG_RETURN_POINTER(state);
-	if (DeformRecord(&state->shape, PG_GETARG_HEAPTUPLEHEADER(2), context))
+	if (changed)
 	{
-		BeginColumns(state, PG_GETARG_ARRAYTYPE_P(3),
-					 PG_ARGISNULL(4) ? NULL : PG_GETARG_ARRAYTYPE_P(4));
+		BeginColumns(state, PG_GETARG_ARRAYTYPE_P(2),
+					 PG_ARGISNULL(3) ? NULL : PG_GETARG_ARRAYTYPE_P(3));
 		/* as in the first row, whatever others say: there is room for them, or none */
-		state->totals = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
+		state->totals = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
 	}
 	segment = SegmentNumber(state, PG_GETARG_TEXT_PP(1));
 	for (int i = 0; i < state->ncolumns; i++)
@@ -328,6 +339,8 @@ persona_counts_transfn(PG_FUNCTION_ARGS)
 			continue;
 		if (column->by_range)
 			CountRanged(state, column, state->shape.values[i], segment);
+		else if (IsBoolean(column))
+			column->counts[2 * segment + DatumGetBool(state->shape.values[i])]++;
 		else
 			CountColumnWords(state, column, state->shape.values[i], segment);
 	}
@@ -405,7 +418,7 @@ persona_counts_combine(PG_FUNCTION_ARGS)
 		for (int s = 0; s < other->nsegments && column->totals != NULL; s++)
 			CombineDecimalSums(&column->totals[segments[s]], &other->columns[i].totals[s],
 							   state->context);
-		if (!column->by_range)
+		if (column->words != NULL)
 			MergeWords(state, column, &other->columns[i], segments);
 	}
 	PG_RETURN_POINTER(state);
@@ -463,7 +476,7 @@ persona_counts_serialize(PG_FUNCTION_ARGS)
 		for (int t = 0; t < state->nsegments && column->totals != NULL; t++)
 			SendDecimalSum(&out, &column->totals[t]);
 		pq_sendbyte(&out, column->too_many);
-		if (!column->by_range)
+		if (column->words != NULL)
 			SendWords(&out, column, state->nsegments);
 	}
 	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
@@ -533,7 +546,7 @@ persona_counts_deserialize(PG_FUNCTION_ARGS)
 		for (int t = 0; t < nsegments && column->totals != NULL; t++)
 			ReceiveDecimalSum(&in, &column->totals[t]);
 		column->too_many = pq_getmsgbyte(&in) != 0;
-		if (!column->by_range)
+		if (column->words != NULL)
 			ReceiveWords(&in, state, column);
 	}
 	pq_getmsgend(&in);
@@ -589,6 +602,23 @@ AddWords(PersonaState *state, const PersonaColumn *column)
 		for (int s = 0; s < Min(entry->nsegments, state->nsegments); s++)
 			AddRow(state, column, s, word, entry->customers[s]);
 	}
+}
+
+static void
+AddBooleans(PersonaState *state, const PersonaColumn *column)
+{
+	int64 all[2] = {0, 0};
+
+	for (int s = 0; s < state->nsegments; s++)
+	{
+		AddRow(state, column, s, 0, column->counts[2 * s] + column->counts[2 * s + 1]);
+		all[false] += column->counts[2 * s];
+		all[true] += column->counts[2 * s + 1];
+	}
+	for (int value = false; value <= true; value++)
+		for (int s = 0; s < state->nsegments && all[value] >= MIN_CUSTOMERS; s++)
+			AddRow(state, column, s, CStringGetTextDatum(value ? "true" : "false"),
+				   column->counts[2 * s + value]);
 }
 
 static char *
@@ -648,6 +678,8 @@ persona_counts_finalfn(PG_FUNCTION_ARGS)
 	for (int i = 0; i < state->ncolumns; i++)
 		if (state->columns[i].by_range)
 			AddFifths(state, &state->columns[i]);
+		else if (IsBoolean(&state->columns[i]))
+			AddBooleans(state, &state->columns[i]);
 		else
 			AddWords(state, &state->columns[i]);
 	PG_RETURN_DATUM(makeArrayResult(state->rows, CurrentMemoryContext));
