@@ -702,6 +702,10 @@ CREATE FUNCTION crm_profile_internal.source_columns(relation oid) RETURNS text[]
 	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped); -- the columns of a relation in order
 
+CREATE FUNCTION crm_profile_internal.unquoted(identifier text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN CASE WHEN btrim(identifier) ~ '^"([^"]|"")+"$' THEN replace(substr(btrim(identifier), 2, length(btrim(identifier)) - 2), '""', '"') END; -- the name that an identifier in double quotes stands for; NULL for one without
+
 CREATE FUNCTION crm_profile_internal.source_column(argument text, wanted text, relation oid) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -711,6 +715,8 @@ BEGIN
 		RETURN wanted;
 	ELSIF lower(wanted) = ANY (columns) THEN
 		RETURN lower(wanted);
+	ELSIF crm_profile_internal.unquoted(wanted) = ANY (columns) THEN
+		RETURN crm_profile_internal.unquoted(wanted);
 	END IF;
 	PERFORM crm_profile_internal.source_argument_error(argument, format('%s has no column "%s"', relation::regclass, wanted),
 		format('Its columns are: %s.', array_to_string(columns, ', ')), 'Did you mean ' || crm_profile_internal.near_names(wanted, columns) || '?');
@@ -740,9 +746,18 @@ BEGIN
 	END IF;
 	BEGIN
 		found := crm_profile_internal.source_type_of(expression, relation_sql, path);
+		-- neither aggregates nor sets, which stand in no WHERE; windows, which do not either, belong to rows
+		BEGIN
+			PERFORM set_config('search_path', path, true);
+			EXECUTE format('SELECT FROM %s WHERE (%s) IS NULL LIMIT 0', relation_sql, expression);
+		EXCEPTION WHEN windowing_error THEN
+			NULL;
+		END;
+		PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
 	EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR feature_not_supported THEN
+		PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
 		GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, advice = PG_EXCEPTION_HINT;
-		PERFORM crm_profile_internal.source_argument_error(argument, problem,
+		PERFORM crm_profile_internal.source_argument_error(argument, regexp_replace(problem, ' in WHERE$', ' here'),
 			format('It is %s; the columns there are: %s.', expression, array_to_string(columns, ', ')),
 			coalesce('Did you mean ' || crm_profile_internal.near_names(btrim(expression, '" '), columns) || '?', NULLIF(advice, '')));
 	END;
@@ -1016,6 +1031,12 @@ BEGIN
 		PERFORM crm_profile_internal.source_argument_error('customer_key', format('values of its type, %s, cannot be compared', src.key_type),
 			'A key needs a type with a default operator class for btree or hash.', 'Name another column, or take a view that casts it.');
 	END IF;
+	BEGIN
+		EXECUTE format('SELECT count(h) FROM crm_profile.collect_purchase_histories(NULL::%s, %L) h', src.key_type, format('SELECT NULL::%s, NULL::date, NULL::numeric WHERE false', src.key_type));
+	EXCEPTION WHEN undefined_function THEN
+		PERFORM crm_profile_internal.source_argument_error('customer_key', format('values of its type, %s, cannot be hashed', src.key_type),
+			'A key needs a type with a default operator class for hash.', 'Name another column, or take a view that casts it.');
+	END;
 
 	-- orders
 	IF src.orders ~* '^\s*(select|with|values|table)\s' OR src.orders ~ '^\s*\(' THEN

@@ -18,7 +18,7 @@ CREATE FUNCTION crm_profile_internal.source_attributes(attributes text[], column
 	BEGIN ATOMIC
 		SELECT a.place, coalesce(c.column_name, p.parts[1], substring(a.attribute FROM '^\s*(\w+)\s*$')), coalesce(quote_ident(c.column_name), p.parts[2], btrim(a.attribute))
 		FROM unnest(attributes) WITH ORDINALITY a(attribute, place),
-			LATERAL (SELECT min(k) FROM unnest(columns) k WHERE k = btrim(a.attribute) OR k = lower(btrim(a.attribute)) AND btrim(a.attribute) <> ALL (columns)) c(column_name),
+			LATERAL (SELECT min(k) FROM unnest(columns) k WHERE k = btrim(a.attribute) OR (k = lower(btrim(a.attribute)) OR k = crm_profile_internal.unquoted(a.attribute)) AND btrim(a.attribute) <> ALL (columns)) c(column_name),
 			LATERAL (SELECT CASE WHEN c.column_name IS NULL THEN regexp_match(a.attribute, '^\s*(\w+)\s*=(?!=)\s*(.+)$') END) p(parts)
 		ORDER BY a.place;
 	END; -- the argument attributes parsed: each a column, or name = expression; name is NULL for an expression without a name
@@ -102,7 +102,7 @@ CREATE FUNCTION crm_profile_internal.source_common_columns(src crm_profile.sourc
 				AND (f.conrelid = customers AND c.attnum = ANY (f.conkey) OR f.conrelid = prospects AND p.attnum = ANY (f.conkey)))
 			-- the time when a row was written distinguishes the two tables
 			AND crm_profile_internal.snake_name(c.attname) !~ '(^|_)(id|key|uuid|guid|login|password|passwort|token|vat|ssn|(tax|steuer)_?(id|no|nr|number|nummer)|passport|url|website|homepage|photo|picture|avatar|notes?|notiz(en)?|comments?|kommentare?|remarks?|bemerkung(en)?|created|updated|modified|changed|inserted|imported|deleted|erstellt|angelegt|geaendert|importiert)($|_)'
-			AND lower(c.attname) <> ALL ('{customer,prospect,is_target,email}')
+			AND lower(c.attname) <> ALL ('{customer,prospect,is_target,email,(row),(group),(recency),(frequency),(monetary)}')
 			-- columns that define the best customers would predict themselves
 			AND (lower(c.attname) <> ALL (regexp_split_to_array(lower(regexp_replace(src.best, '''[^'']*''', '', 'g')), '\W+'))
 				OR crm_profile_internal.is_figure(c.attname))
@@ -114,7 +114,7 @@ COMMENT ON FUNCTION crm_profile_internal.source_common_columns IS 'columns that 
 CREATE FUNCTION crm_profile_internal.source_resolve_prospects(src crm_profile.source_definition, customers oid, path text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	reserved CONSTANT text[] := '{customer,prospect,is_target,email}';
+	reserved CONSTANT text[] := '{customer,prospect,is_target,email,(row),(group),(recency),(frequency),(monetary)}';
 	prospects oid;
 	columns text[] := crm_profile_internal.source_columns(customers);
 	candidates text[];

@@ -284,7 +284,7 @@ CREATE FUNCTION crm_profile_internal.source_people(source text) RETURNS text
 		ELSE format('(SELECT p.*%s FROM %I.customer_profile p LEFT JOIN %2$I.customer_attributes a ON %s)',
 			(SELECT string_agg(format(', a.%I', a.attname), '' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = to_regclass(format('%I.customer_attributes', source)) AND a.attnum > 1 AND NOT a.attisdropped
 				AND NOT EXISTS (SELECT FROM pg_attribute p WHERE p.attrelid = 'crm_profile.customer_profile_row'::regclass AND p.attname = a.attname)),
-			source, crm_profile_internal.same_key((SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = to_regclass(format('%I.customer_profile', source)) AND k.attname = 'customer'), 'a.customer', 'p.customer')) END;
+			source, crm_profile_internal.same_key((SELECT format_type(k.atttypid, -1) FROM pg_attribute k WHERE k.attrelid = to_regclass(format('%I.customer_profile', source)) AND k.attname = 'customer'), 'a.customer', 'p.customer')) END;
 COMMENT ON FUNCTION crm_profile_internal.source_people IS 'FROM item: every customer with figures and attributes, from the views of a source; where names are the same, the figure';
 
 CREATE FUNCTION crm_profile_internal.finite_double(value text, whole boolean) RETURNS text
@@ -510,7 +510,8 @@ CREATE FUNCTION crm_profile.nearest_customers(source text, whom anycompatible, k
 DECLARE
 	attributes CONSTANT regclass := crm_profile_internal.attributes_of_source(source);
 	by_record CONSTANT boolean := (SELECT t.typtype = 'c' OR t.oid = 'record'::regtype FROM pg_type t WHERE t.oid = pg_typeof(whom));
-	key_type CONSTANT text := (SELECT format_type(k.atttypid, NULL) FROM pg_attribute k WHERE k.attrelid = attributes AND k.attnum = 1);
+	key_type CONSTANT text := (SELECT format_type(k.atttypid, -1) FROM pg_attribute k WHERE k.attrelid = attributes AND k.attnum = 1);
+	this_one CONSTANT text := crm_profile_internal.same_key(key_type, 'a.customer', format('%L::%s', whom::text, key_type));
 	columns text;
 	options jsonb;
 	person text;
@@ -527,7 +528,7 @@ BEGIN
 		options := options || jsonb_build_object('weights', weights);
 	END IF;
 	person := CASE WHEN by_record THEN format('jsonb_populate_record(NULL::%s, to_jsonb($3) - ''customer'') a, LATERAL (SELECT %s) "(row)"', attributes, columns)
-		ELSE format('%s a, LATERAL (SELECT %s) "(row)" WHERE %s', attributes, columns, crm_profile_internal.same_key(key_type, 'a.customer', format('%L::%s', whom::text, key_type))) END;
+		ELSE format('%s a, LATERAL (SELECT %s) "(row)" WHERE %s', attributes, columns, this_one) END;
 	IF by_record AND NOT EXISTS (SELECT FROM jsonb_each_text(to_jsonb(whom)) r JOIN pg_attribute a ON a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped AND a.attname = r.key WHERE r.value IS NOT NULL) THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('the row has none of the attributes of source "%s"', source),
 			DETAIL = format('Attributes: %s.', (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = attributes AND a.attnum > 1 AND NOT a.attisdropped)),
@@ -547,10 +548,10 @@ BEGIN
 			near AS MATERIALIZED (
 				SELECT n.customer, n.p, n.r, n.away FROM (
 					SELECT e.*, e.p OPERATOR(crm_profile.<->) (SELECT p FROM person) AS away FROM (
-						SELECT a.customer::text AS customer, "(row)" AS r, crm_profile.profile("(row)", (SELECT m FROM model)) AS p FROM %2$s a, LATERAL (SELECT %1$s) "(row)" WHERE $4 IS DISTINCT FROM a.customer::text OFFSET 0) e) n
+						SELECT a.customer::text AS customer, "(row)" AS r, crm_profile.profile("(row)", (SELECT m FROM model)) AS p FROM %2$s a, LATERAL (SELECT %1$s) "(row)" %4$s OFFSET 0) e) n
 				WHERE n.away IS NOT NULL ORDER BY n.away, n.customer COLLATE "C" LIMIT $2)
 		SELECT n.customer, row_number() OVER (ORDER BY n.away, n.customer COLLATE "C")::integer, 1 - n.away, crm_profile_internal.likeness_in_words((SELECT p FROM person), n.p, (SELECT m FROM model), (SELECT r FROM person), to_jsonb(n.r))
-		FROM near n ORDER BY 2$sql$, columns, attributes, person) USING options, k, whom, CASE WHEN NOT by_record THEN whom::text END;
+		FROM near n ORDER BY 2$sql$, columns, attributes, person, CASE WHEN NOT by_record THEN format('WHERE NOT (%s)', this_one) END) USING options, k, whom;
 END $$; -- the k customers of a source most like one, given by key, or like a row with attributes by name; with what they have in common and what not; with the rights of the reader
 
 ---------------------------------------------------------------- groups found in the data

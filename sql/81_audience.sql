@@ -179,11 +179,11 @@ CREATE FUNCTION crm_profile_internal.check_plan(budget numeric, cost_per_contact
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF cost_per_contact IS NULL OR NOT (cost_per_contact > 0 AND cost_per_contact < 1e12) THEN
-		RAISE invalid_parameter_value USING MESSAGE = format('cost_per_contact must be above 0, not %s', coalesce(cost_per_contact::text, 'NULL'));
+		RAISE invalid_parameter_value USING MESSAGE = format('cost_per_contact must be above 0 and below 1e12, not %s', coalesce(crm_profile_internal.short(cost_per_contact::text, 40), 'NULL'));
 	ELSIF NOT (budget >= 0) OR budget = 'NaN' THEN
-		RAISE invalid_parameter_value USING MESSAGE = format('budget must not be negative, but is %s', budget), HINT = 'Leave it out for no limit.';
+		RAISE invalid_parameter_value USING MESSAGE = format('budget must not be negative, but is %s', crm_profile_internal.short(budget::text, 40)), HINT = 'Leave it out for no limit.';
 	ELSIF margin IS NULL OR NOT (margin > 0 AND margin <= 1) THEN
-		RAISE invalid_parameter_value USING MESSAGE = format('margin must be above 0 and at most 1, not %s', coalesce(margin::text, 'NULL')), HINT = 'It is the share of an order that is left after its costs: 0.3 for 30 %.';
+		RAISE invalid_parameter_value USING MESSAGE = format('margin must be above 0 and at most 1, not %s', coalesce(crm_profile_internal.short(margin::text, 40), 'NULL')), HINT = 'It is the share of an order that is left after its costs: 0.3 for 30 %.';
 	END IF;
 END $$; -- checks the arguments of campaign_plan() and plan_contacts()
 

@@ -290,11 +290,14 @@ CREATE FUNCTION crm_profile.next_product(source text, customer text, as_of date 
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	lines CONSTANT text := crm_profile_internal.source_lines(source, as_of);
+	key_type CONSTANT text := (SELECT format_type(k.atttypid, -1) FROM pg_attribute k WHERE k.attrelid = to_regclass(format('%I.order_line', source)) AND k.attname = 'customer');
 	products text[];
 BEGIN
+	PERFORM crm_profile_internal.check_key(source, customer, key_type);
 	IF most < 0 THEN
-		RAISE invalid_parameter_value USING MESSAGE = format('most is %s', most), DETAIL = 'It is the largest number of products wanted.';
+		RAISE invalid_parameter_value USING MESSAGE = format('most is %s', most), DETAIL = 'It is the largest number of products wanted, 0 or more.';
 	END IF;
-	EXECUTE format('SELECT array_agg(DISTINCT l.product) FROM (%s) l', concat(replace(lines, 'l.basket, ', ''), CASE WHEN as_of IS NULL THEN ' WHERE' ELSE ' AND' END, format(' l.customer = %L', customer))) INTO products;
+	EXECUTE format('SELECT array_agg(DISTINCT l.product) FROM (%s) l', concat(replace(lines, 'l.basket, ', ''), CASE WHEN as_of IS NULL THEN ' WHERE ' ELSE ' AND ' END,
+		crm_profile_internal.same_key(key_type, 'l.customer', format('%L::%s', customer, key_type)))) INTO products;
 	RETURN QUERY SELECT n.* FROM crm_profile.next_products(lines, products) n ORDER BY n.share DESC, n.product COLLATE "C" LIMIT most;
 END $$; -- what a customer of a source may buy next: products new to them, by the share of the baskets with something that they have bought, weighted by similarity

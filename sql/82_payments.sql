@@ -134,7 +134,7 @@ BEGIN
 	IF src.payment_query IS NULL THEN
 		RAISE object_not_in_prerequisite_state USING MESSAGE = format('source "%s" has no payments', source), HINT = 'Name the table: crm_profile.alter_source(…, payments => ''…'').';
 	ELSIF recent_days IS NULL OR recent_days NOT BETWEEN 1 AND 36525 THEN
-		RAISE invalid_parameter_value USING MESSAGE = format('recent_days is %s', coalesce(recent_days::text, 'NULL')), DETAIL = 'It is a number of days, from 1 on.';
+		RAISE invalid_parameter_value USING MESSAGE = format('recent_days is %s', coalesce(recent_days::text, 'NULL')), DETAIL = 'It is a number of days, from 1 to 36525.';
 	END IF;
 	PERFORM crm_profile_internal.check_discovery_rate(false_discovery_rate);
 	BEGIN

@@ -273,7 +273,7 @@ DECLARE
 	src CONSTANT crm_profile.source_definition := crm_profile_internal.evaluated_source(source);
 BEGIN
 	IF cost_per_order IS NULL OR cost_per_order NOT BETWEEN 0 AND 1e15 THEN
-		RAISE invalid_parameter_value USING MESSAGE = format('cost_per_order is %s', coalesce(cost_per_order::text, 'NULL')), DETAIL = 'It is what an order costs besides its goods, 0 or more.';
+		RAISE invalid_parameter_value USING MESSAGE = format('cost_per_order is %s', coalesce(crm_profile_internal.short(cost_per_order::text, 40), 'NULL')), DETAIL = 'It is what an order costs besides its goods, from 0 to 1e15.';
 	END IF;
 	RETURN QUERY EXECUTE format('SELECT p.customer::text, p.segment, p.frequency, p.monetary, p.profit, p.frequency * $2, coalesce(p.profit, p.monetary) - p.frequency * $2
 		FROM %I.%s p WHERE coalesce(p.profit, p.monetary) < p.frequency * $2 ORDER BY 7, p.customer::text COLLATE "C"', source, CASE WHEN as_of IS NULL THEN 'customer_profile' ELSE 'profile_as_of($1)' END)
@@ -350,7 +350,7 @@ CREATE TYPE crm_profile_internal.niche_value AS ( -- a value of an attribute tha
 CREATE FUNCTION crm_profile_internal.niche_columns(source text, OUT place bigint, OUT name text, OUT class text, OUT type text, OUT value text) RETURNS SETOF record
 	LANGUAGE sql STABLE PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, pg_temp
 	BEGIN ATOMIC
-		SELECT u.o, u.c ->> 'name', u.c ->> 'class', format_type(crm_profile_internal.base_type(a.atttypid), NULL),
+		SELECT u.o, u.c ->> 'name', u.c ->> 'class', format_type(crm_profile_internal.base_type(a.atttypid), -1),
 			CASE u.c ->> 'class' WHEN 'number' THEN format('NULLIF(a.%I::double precision, ''NaN'')', a.attname) WHEN 'date' THEN format('a.%I::date', a.attname) WHEN 'set' THEN format('a.%I::text[]', a.attname) ELSE format('a.%I::text', a.attname) END
 		FROM jsonb_array_elements(crm_profile_internal.source_card_columns(source)) WITH ORDINALITY u(c, o) JOIN pg_attribute a ON a.attrelid = to_regclass(format('%I.customer_attributes', source)) AND a.attname = u.c ->> 'name';
 	END; -- the attributes that niches are made of, with the SQL of their values
@@ -503,9 +503,9 @@ DECLARE
 	newest date;
 BEGIN
 	IF on_day IS NULL OR on_day NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN
-		RAISE invalid_parameter_value USING MESSAGE = format('the day is %s', coalesce(on_day::text, 'NULL')), HINT = 'Give a day in the past, such as a year ago.';
+		RAISE invalid_parameter_value USING MESSAGE = format('the day is %s', coalesce(on_day::text, 'NULL')), DETAIL = 'It lies between the years 1 and 9999.', HINT = 'Give a day in the past, such as a year ago.';
 	ELSIF horizon IS NULL OR horizon NOT BETWEEN 1 AND 36525 THEN
-		RAISE invalid_parameter_value USING MESSAGE = format('horizon is %s', coalesce(horizon::text, 'NULL')), DETAIL = 'It is the number of days after the day in which customers may buy, from 1 on.';
+		RAISE invalid_parameter_value USING MESSAGE = format('horizon is %s', coalesce(horizon::text, 'NULL')), DETAIL = 'It is the number of days after the day in which customers may buy, from 1 to 36525.';
 	END IF;
 	EXECUTE format('SELECT %s', crm_profile_internal.source_model_in_use(src, 'newest_order')) INTO newest;
 	IF on_day + horizon > newest THEN

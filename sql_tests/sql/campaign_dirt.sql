@@ -98,6 +98,7 @@ SELECT finding, severity, rows FROM check_source_details('post') WHERE finding ~
 SELECT bool_and(customers <= 40) AS counted, bool_or(category = '(no category)') AS without, bool_and(p_value IS NOT NULL) AS tested FROM post.product_affinity;
 SELECT count(*) >= 0 AS found FROM complements('post', 'p1');
 SELECT count(*) >= 0 AS found FROM next_product('post', '1');
+SELECT next_product('post', 'abc');
 SELECT alter_source('post', line_product => 'substr(product, 1, length(product) - 1)');
 SELECT finding, severity, rows, sample_keys, argument FROM check_source_details('post') WHERE finding ~ 'lines|baskets' ORDER BY finding COLLATE "C";
 -- each argument that fails, of all rows; what reads the lines stops

@@ -62,10 +62,15 @@ SELECT crm_profile_internal.short('abcdefghi', 9), crm_profile_internal.short('a
 -- without half of a character
 SELECT profile_fit(p, jsonb_build_object(repeat('x', 63) || repeat('ü', 40), 1)) FROM person p;
 
+-- so are numbers of many digits, and limits are named
+SELECT costly_customers('kept', 1e300);
+SELECT campaign_plan('kept', 10, 1e300);
+SELECT campaign_plan('kept', -1e300, 1);
 -- numbers in options
 SELECT profile_fit(p, '{"max_values": 2.5}') FROM person p;
 SELECT profile_fit(p, '{"max_values": 1e400}') FROM person p;
 SELECT profile_fit(p, '{"min_count": -1}') FROM person p;
+SELECT profile_fit(p, '{"min_count": 1e30}') FROM person p;
 SELECT profile_fit(p, '{"weights": {"age": 1e400}}') FROM person p;
 SELECT profile_fit(p, '{"ranges": {"age": [0, 1e400]}}') FROM person p;
 SELECT profile_fit(p, '{"ranges": {"age": [0, 1e-400]}}') FROM person p;

@@ -92,6 +92,16 @@ ALTER TABLE shop.lead ADD email text;
 SELECT count(*) FROM s.prospect_match;
 SELECT crm_profile.drop_source('s');
 DROP TABLE shop.lead;
+-- what is no value of a row: aggregates and sets; windows are
+SELECT crm_profile.create_source('s', 'shop.client', 'shop.sale', ordered_at => 'sold_at', amount => 'sum(total)');
+SELECT crm_profile.create_source('s', 'shop.client', 'shop.sale', ordered_at => 'sold_at', amount => 'generate_series(1, 2)');
+SELECT crm_profile.create_source('s', 'shop.client', 'shop.sale', ordered_at => 'sold_at', amount => 'total', attributes => '{most = max(region)}');
+-- names in double quotes, as in SQL, and without; those that the queries use themselves cannot be attributes
+ALTER TABLE shop.client ADD "Size ""in"" cm" int, ADD "(row)" text;
+SELECT argument, value FROM crm_profile.create_source('s', 'shop.client', 'shop.sale', ordered_at => '"sold_at"', amount => 'sum(total) OVER (PARTITION BY id)', customer_key => '"client_id"', attributes => '{"\"region\"","\"Size \"\"in\"\" cm\""}') WHERE argument IN ('customer_key', 'attributes');
+SELECT attname FROM pg_attribute WHERE attrelid = 's.customer_attributes'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT crm_profile.alter_source('s', attributes => '{(row)}');
+SELECT crm_profile.drop_source('s');
 -- suggestions
 SELECT customers, orders, reason, call FROM crm_profile.suggest_sources_details();
 DROP SCHEMA shop CASCADE;

@@ -138,12 +138,38 @@ SELECT orders, customers, customers_written FROM crm_profile.refresh('c');
 SELECT orders, customers, customers_written FROM crm_profile.refresh('c');
 SELECT customer::text, frequency, monetary FROM c.customer_profile ORDER BY 1;
 SELECT customer, frequency FROM crm_profile.profile_now_details('c', 'a'::text);
+-- what a customer bought, and who is like them, whatever the spelling
+CREATE TABLE club.item (spelt_key text, day date, product text);
+INSERT INTO club.item SELECT i.spelt_key, '2024-01-01'::date + n, i.product FROM (VALUES ('a', 'tea'), ('A', 'milk'), ('b', 'tea'), ('b', 'milk'), ('B', 'cake')) i(spelt_key, product), generate_series(1, 9) n;
+ALTER TABLE club.spelt ADD age int;
+INSERT INTO club.spelt SELECT chr(66 + i) FROM generate_series(1, 12) i;
+UPDATE club.spelt SET age = 30 + ascii(key::text) % 3;
+SELECT crm_profile.alter_source('c', lines => 'club.item', line_customer => 'spelt_key', line_day => 'day', line_product => 'product', attributes => '{age}');
+SET client_min_messages = error;
+SELECT customers FROM crm_profile.refresh('c');
+SET client_min_messages = warning;
+SELECT a.product, a.baskets = b.baskets AS same FROM crm_profile.next_product('c', 'a') a FULL JOIN crm_profile.next_product('c', 'A') b USING (product);
+SELECT count(*), bool_or(lower(customer) = 'a') AS themselves FROM crm_profile.nearest_customers('c', 'a'::text, 100);
 SELECT histories_deleted, orders_left FROM crm_profile.forget_customer('c', 'a'::text);
 SELECT crm_profile.drop_source('c');
 
 -- a key that cannot be compared is rejected
 CREATE VIEW club.point AS SELECT point(1, 2) AS id;
 SELECT * FROM crm_profile.create_source('c', 'club.point', 'club.invoice', customer_key => 'id');
+-- as is one that can be sorted and not hashed
+CREATE VIEW club.priced AS SELECT 1::money AS id;
+SELECT * FROM crm_profile.create_source('c', 'club.priced', 'club.invoice', customer_key => 'id', order_customer => 'paid::money');
+-- keys of a fixed width are compared whole
+CREATE TABLE club.padded (id char(6) PRIMARY KEY, age int);
+INSERT INTO club.padded SELECT 'c' || i, 30 + i % 3 FROM generate_series(1, 30) i;
+CREATE TABLE club.bill (padded_id char(6), day date, paid numeric);
+INSERT INTO club.bill SELECT id, '2024-01-01', 5 FROM club.padded;
+SELECT value FROM crm_profile.create_source('c', 'club.padded', 'club.bill', as_of => '2024-03-01', attributes => '{age}') WHERE argument = 'order_customer';
+SET client_min_messages = error;
+SELECT customers FROM crm_profile.refresh('c');
+SET client_min_messages = warning;
+SELECT count(*), bool_or(customer = 'c1') AS themselves FROM crm_profile.nearest_customers('c', 'c1'::text, 100);
+SELECT crm_profile.drop_source('c');
 DROP SCHEMA club CASCADE;
 DROP EXTENSION IF EXISTS citext;
 DROP SCHEMA ext CASCADE;

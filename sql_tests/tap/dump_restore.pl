@@ -115,10 +115,19 @@ $new->safe_psql('postgres', 'CREATE DATABASE parallel OWNER keeper');
 command_ok([ 'pg_restore', '--exit-on-error', '-j2', '-d', $new->connstr('parallel'), "$files/owned_directory" ], 'in parallel: restored');
 works('parallel', 'keeper', 'shop', 'in parallel');
 
-# by another role, who then owns it and cannot write the extension's own tables
+# by the owner of an empty database, who is no superuser: the extension comes with the dump, and is theirs
+for my $way ([ 'custom', 'owned' ], [ 'directory', 'owned_directory', '-j2' ])
+{
+	my ($what, $dump, @jobs) = @$way;
+	$new->safe_psql('postgres', "CREATE DATABASE handed_on_$what OWNER heir");
+	command_ok([ 'pg_restore', '--exit-on-error', '--no-owner', '--no-privileges', @jobs, '-U', 'heir', '-d', $new->connstr("handed_on_$what"), "$files/$dump" ], "other role, $what: restored");
+	works("handed_on_$what", 'heir', 'shop', "other role, $what");
+}
+
+# where the extension is there already
 my $target = prepared('handed_on', 'heir');
 system_log('pg_restore', '--no-owner', '--no-privileges', '-U', 'heir', '-d', $target, "$files/owned");
-works('handed_on', 'heir', 'shop', 'other role');
+works('handed_on', 'heir', 'shop', 'other role, extension first');
 
 # the source's schema alone, beside existing tables
 my $tables = q{

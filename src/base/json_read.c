@@ -64,6 +64,9 @@ JsonCount(const JsonbValue *value, const char *where)
 	number = JsonNumber(value, where);
 	if (number < 0 || number != floor(number))
 		WrongType(where, "a whole number, 0 or more");
+	/* the last double below 2^63 */
+	if (number > 9223372036854774784.0)
+		WrongType(where, "a whole number below 9.2e18");
 	return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric)));
 }
 

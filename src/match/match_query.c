@@ -140,6 +140,10 @@ FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 
 		if (i == target || strcmp(name, "email") == 0)
 			continue;
+		if (there > 1 && strcmp(name, "(row)") == 0)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("\"%s\" cannot be the name of an attribute", name),
+							errhint("Give the column another name in both queries: AS ….")));
 		if (there > 1)
 			appendStringInfo(&common, "%su.%s", common.len > 0 ? ", " : "", quote_identifier(name));
 		else

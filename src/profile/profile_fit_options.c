@@ -284,11 +284,12 @@ TakeGeneralOptions(ProfileFitState *state)
 		SetMissingFromJson(&state->missing, JsonArray(&value, "missing"));
 	if (JsonMember(options, "max_values", &value))
 	{
-		int64 n = JsonCount(&value, "max_values");
+		double n = JsonNumber(&value, "max_values");
 
-		if (n < 1 || n > MAX_SET_VALUES)
-			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							errmsg("max_values must be 1 to %d", MAX_SET_VALUES)));
+		if (!(n >= 1 && n <= MAX_SET_VALUES && n == floor(n)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("max_values must be a whole number from 1 to %d", MAX_SET_VALUES)));
 		state->max_values = (int) n;
 	}
 	if (JsonMember(options, "min_count", &value))
