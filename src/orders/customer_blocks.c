@@ -78,6 +78,7 @@ InitCustomerBlocks(CustomerBlocks *blocks, const OrderTask *task, const RecordFo
 	blocks->task = task;
 	blocks->format = format;
 	blocks->finished.pool = pool;
+	blocks->finished.shared = pool->area != NULL;
 	blocks->context = CurrentMemoryContext;
 	blocks->runs = runs;
 	if (OidIsValid(task->order_operator))
@@ -99,12 +100,12 @@ FinishCustomer(CustomerBlocks *blocks)
 	return true;
 }
 
-/* A block for so many bytes of records. */
+/* A block for so many bytes of records, or with those of a shared block. */
 static bytea *
-NewBlock(CustomerBlocks *blocks, Size size)
+NewBlock(CustomerBlocks *blocks, int scale, Size size, dsa_pointer records)
 {
 	bytea *bytes = palloc(VARHDRSZ + sizeof(BlockHeader) + size);
-	BlockHeader header = {blocks->finished.first->scale, blocks->run_number};
+	BlockHeader header = {.scale = scale, .run = blocks->run_number, .records = records};
 
 	SET_VARSIZE(bytes, VARHDRSZ + sizeof(BlockHeader) + size);
 	memcpy(VARDATA(bytes), &header, sizeof(header));
@@ -120,13 +121,18 @@ NextBlockAsTheyCome(CustomerBlocks *blocks)
 	RecordBlock *block;
 	bytea *bytes;
 
-	while (finished->first == finished->last && FinishCustomer(blocks))
-		;
-	RecordStoreSeal(finished);
+	while (finished->first == finished->last)
+		if (!FinishCustomer(blocks))
+		{
+			RecordStoreSeal(finished);
+			break;
+		}
 	block = finished->first;
 	if (block == NULL)
 		return NULL;
-	bytes = NewBlock(blocks, block->used);
+	if (DsaPointerIsValid(block->self))
+		return NewBlock(blocks, block->scale, 0, RecordStoreGiveFirst(finished));
+	bytes = NewBlock(blocks, block->scale, block->used, InvalidDsaPointer);
 	memcpy(VARDATA(bytes) + sizeof(BlockHeader), block->data, block->used);
 	RecordStoreDropFirst(finished);
 	return bytes;
@@ -166,13 +172,27 @@ NextRun(CustomerBlocks *blocks)
 	return true;
 }
 
+/* Copies records of the run, up to that one. */
+static void
+CopyFromRun(CustomerBlocks *blocks, int64 end, char *to)
+{
+	for (; blocks->next < end; blocks->next++)
+	{
+		const PackedPurchase *record = blocks->run[blocks->next].record;
+		Size size = FinishedSize(record, blocks->format, blocks->task->grain);
+
+		memcpy(to, record, size);
+		to += size;
+	}
+}
+
 static bytea *
 NextBlockInOrder(CustomerBlocks *blocks)
 {
 	Size size = 0;
+	int scale;
 	int64 end;
 	bytea *bytes;
-	char *to;
 
 	if (blocks->next == blocks->nrun && !NextRun(blocks))
 		return NULL;
@@ -184,16 +204,17 @@ NextBlockInOrder(CustomerBlocks *blocks)
 			break;
 		size += more;
 	}
-	bytes = NewBlock(blocks, size);
-	to = VARDATA(bytes) + sizeof(BlockHeader);
-	for (; blocks->next < end; blocks->next++)
+	scale = blocks->finished.first->scale;
+	if (size <= BLOCK_CAPACITY && blocks->finished.pool->free_shared != NULL)
 	{
-		const PackedPurchase *record = blocks->run[blocks->next].record;
-		Size record_size = FinishedSize(record, blocks->format, blocks->task->grain);
+		RecordStore shared = {.pool = blocks->finished.pool, .shared = true};
 
-		memcpy(to, record, record_size);
-		to += record_size;
+		CopyFromRun(blocks, end, RecordStoreAppend(&shared, size, scale));
+		RecordStoreSeal(&shared);
+		return NewBlock(blocks, scale, 0, RecordStoreGiveFirst(&shared));
 	}
+	bytes = NewBlock(blocks, scale, size, InvalidDsaPointer);
+	CopyFromRun(blocks, end, VARDATA(bytes) + sizeof(BlockHeader));
 	return bytes;
 }
 
