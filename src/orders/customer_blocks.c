@@ -20,43 +20,53 @@
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-/* A record of the customer alone, with a history behind it. */
+/* Histories that may be larger are not encoded in the block. */
+#define MAX_ENCODED_IN_PLACE (BLOCK_CAPACITY / 8)
+
+/* A record of the customer alone, with the history behind it. */
 static void
-AppendHistory(RecordStore *finished, const RecordFormat *format, Datum customer,
-			  PurchaseHistory *history, int scale)
+AppendHistory(RecordStore *finished, const RecordFormat *format, const CustomerPurchases *customer)
 {
 	const CustomerKey *key = &format->key;
 	Size size = NARROW_RECORD_SIZE;
+	Size room = MAXALIGN(MaxHistorySize(customer->ndays));
+	PurchaseHistory *history = NULL;
 	PackedPurchase *record;
 
 	if (!key->integer)
-		size += MAXALIGN(FlatKeySize(key, customer));
-	record =
-		(PackedPurchase *) RecordStoreAppend(finished, size + MAXALIGN(VARSIZE(history)), scale);
-	record->bits = key->integer ? (uint64) customer : 0;
+		size += MAXALIGN(FlatKeySize(key, customer->customer));
+	if (room > MAX_ENCODED_IN_PLACE)
+	{
+		history = EncodeSortedHistory(customer->days, customer->ndays, customer->scale);
+		room = MAXALIGN(VARSIZE(history));
+	}
+	record = (PackedPurchase *) RecordStoreAppend(finished, size + room, customer->scale);
+	record->bits = key->integer ? (uint64) customer->customer : 0;
 	record->number = 0;
 	record->mark = 0;
 	if (!key->integer)
-		(void) StoreKey(RecordKey(record, format), key, customer);
-	memcpy((char *) record + size, history, VARSIZE(history));
+		(void) StoreKey(RecordKey(record, format), key, customer->customer);
+	if (history != NULL)
+	{
+		memcpy((char *) record + size, history, VARSIZE(history));
+		pfree(history);
+		return;
+	}
+	history = (PurchaseHistory *) ((char *) record + size);
+	WriteSortedHistory(history, customer->days, customer->ndays, customer->scale);
+	RecordStoreTrim(finished, (char *) record, size + MAXALIGN(VARSIZE(history)));
 }
 
 void
 AppendCustomer(RecordStore *finished, const RecordFormat *format, PurchaseGrain grain,
 			   const CustomerPurchases *customer)
 {
-	PurchaseHistory *history;
-
-	if (grain == PER_CUSTOMER)
-	{
+	if (grain == PER_DAY)
+		AppendHistory(finished, format, customer);
+	else
 		AppendPurchase(finished, format, customer->customer,
 					   format->key.integer ? (uint64) customer->customer : 0, customer->days, NULL,
 					   customer->scale);
-		return;
-	}
-	history = EncodeSortedHistory(customer->days, customer->ndays, customer->scale);
-	AppendHistory(finished, format, customer->customer, history, customer->scale);
-	pfree(history);
 }
 
 void

@@ -101,6 +101,13 @@ RecordStoreAppend(RecordStore *store, Size size, int scale)
 	return record;
 }
 
+/* Gives back the end of the record that was appended last: of it, that size is used. */
+static inline void
+RecordStoreTrim(RecordStore *store, const char *record, Size used)
+{
+	store->next = unconstify(char *, record) + used;
+}
+
 /* Moves the resident blocks to the file. */
 extern void RecordStoreSpill(RecordStore *store);
 
