@@ -64,6 +64,13 @@ SET parallel_leader_participation = off;
 SELECT * FROM compare(scores('customer::int'));
 RESET parallel_leader_participation;
 
+-- orders as they come, in order of time but for a few, of customers in one partition: what the processes have read is taken in turns, by day
+CREATE TABLE growing AS
+SELECT (k - CASE WHEN k >= 9223372036854775808 THEN 18446744073709551616 ELSE 0 END)::bigint AS customer, date '2020-01-01' + i / 100 + CASE WHEN i % 997 = 0 THEN -50 ELSE 0 END AS day,
+	CASE WHEN i % 101 = 0 THEN 1e9 ELSE 0 END + i / 100.0 AS amount FROM generate_series(1, 100000) i, LATERAL (SELECT (i % 5003)::numeric * 17428512612931826493 % 18446744073709551616 AS k) k;
+ALTER TABLE growing SET (parallel_workers = 2);
+SELECT * FROM compare(histories('customer::int8', 'day, amount', 'growing'), 2);
+
 -- with little memory: everything comes back from the files, also where many customers share a hash
 SET work_mem = '64kB';
 SET hash_mem_multiplier = 1;

@@ -93,6 +93,48 @@ is($node->safe_psql('postgres', qq{
 	SELECT count(*) FROM collect_purchase_histories(NULL::text, $all)}), '70000', 'after a caught error the next query runs');
 nothing_left('a caught error');
 
+# ---------- customers that wait in shared memory until they are read
+
+# far fewer purchase days than orders: all histories find room where purchases were
+$node->safe_psql('postgres', q{
+	CREATE TABLE often AS SELECT i % 30000 AS customer, date '2024-01-01' + i / 100000 AS day, 1.5 AS amount FROM generate_series(1, 900000) i;
+	ALTER TABLE often SET (parallel_workers = 2);
+	ALTER DATABASE postgres SET work_mem = '16MB'});
+my $often = q{collect_purchase_histories(NULL::int, 'SELECT customer, day, amount FROM often')};
+is($node->safe_psql('postgres', "SELECT count(*), sum(monetary(history)) FROM $often"), '30000|1350000.0', 'all of them');
+nothing_left('read to the end');
+is($node->safe_psql('postgres', "SELECT count(*) FROM (SELECT FROM $often LIMIT 7) c"), '7', 'not read to the end');
+nothing_left('not read to the end');
+like(failing('', "SELECT count(1 / (customer - 777)) FROM $often"), qr/22012: division by zero/, 'an error of the query around');
+nothing_left('an error of the query around');
+is($node->safe_psql('postgres', qq{
+	BEGIN;
+	DECLARE c CURSOR FOR SELECT customer FROM $often;
+	MOVE 10 IN c;
+	SAVEPOINT s;
+	MOVE 10 IN c;
+	DO \$\$ BEGIN PERFORM 1 / (customer - 777) FROM $often; EXCEPTION WHEN division_by_zero THEN NULL; END \$\$;
+	ROLLBACK TO s;
+	MOVE FORWARD 29980 IN c;
+	FETCH c;
+	SELECT count(*) FROM $often;
+	ROLLBACK}), '30000', 'a cursor keeps its customers');
+nothing_left('a cursor');
+# a session keeps what its first parallel query needed
+is($node->safe_psql('postgres', qq{
+	SELECT count(*) FROM $often;
+	CREATE TEMP TABLE before AS SELECT count(*) AS segments FROM pg_ls_dir('pg_dynshmem');
+	BEGIN;
+	DECLARE c CURSOR WITH HOLD FOR SELECT customer FROM $often;
+	MOVE 10 IN c;
+	SELECT count(*) > segments FROM pg_ls_dir('pg_dynshmem'), before GROUP BY segments;
+	COMMIT;
+	SELECT count(*) > segments FROM pg_ls_dir('pg_dynshmem'), before GROUP BY segments;
+	MOVE FORWARD 29990 IN c;
+	FETCH c}), "30000\nt\nf", 'a cursor that outlives its transaction');
+nothing_left('a cursor that outlives its transaction');
+$node->safe_psql('postgres', 'ALTER DATABASE postgres RESET work_mem');
+
 # ---------- fits
 
 $node->safe_psql('postgres', q{

@@ -281,23 +281,31 @@ HistoryTooLong(void)
 					errdetail("It can have at most %lld days.", (long long) MAX_HISTORY_DAYS)));
 }
 
-PurchaseHistory *
-EncodeSortedHistory(const PurchaseDay *days, int64 ndays, int scale)
+/* Whether a cost is known. */
+static bool
+HaveCosts(const PurchaseDay *days, int64 ndays)
 {
-	PurchaseHistory *history;
 	bool costs = false;
-	int spare = UnusedDecimals(days, ndays, scale);
-	Size max_size;
-	uint8 *p;
 
-	if (ndays > MAX_HISTORY_DAYS)
-		HistoryTooLong();
 	for (int64 i = 0; i < ndays && !costs; i++)
 		costs = (days[i].cost | days[i].covered) != 0;
+	return costs;
+}
 
-	max_size = VARHDRSZ + HISTORY_HEADER + ndays * (MAX_DAY_BYTES + (costs ? MAX_COST_BYTES : 0));
-	history = palloc(max_size);
-	p = (uint8 *) VARDATA(history);
+static Size
+HistorySizeLimit(int64 ndays, bool costs)
+{
+	if (ndays > MAX_HISTORY_DAYS)
+		HistoryTooLong();
+	return VARHDRSZ + HISTORY_HEADER + ndays * (MAX_DAY_BYTES + (costs ? MAX_COST_BYTES : 0));
+}
+
+static void
+WriteHistory(PurchaseHistory *history, const PurchaseDay *days, int64 ndays, int scale, bool costs)
+{
+	int spare = UnusedDecimals(days, ndays, scale);
+	uint8 *p = (uint8 *) VARDATA(history);
+
 	*p++ = HISTORY_VERSION;
 	*p++ = (uint8) ((costs ? HISTORY_COSTS : 0) | ((scale - spare) << HISTORY_SCALE_SHIFT));
 	for (int64 i = 0; i < ndays; i++)
@@ -308,6 +316,27 @@ EncodeSortedHistory(const PurchaseDay *days, int64 ndays, int scale)
 		p = WriteDay(p, &days[i], gap, costs, PowerOfTen[spare]);
 	}
 	SET_VARSIZE(history, p - (uint8 *) history);
+}
+
+Size
+MaxHistorySize(int64 ndays)
+{
+	return HistorySizeLimit(ndays, true);
+}
+
+void
+WriteSortedHistory(PurchaseHistory *history, const PurchaseDay *days, int64 ndays, int scale)
+{
+	WriteHistory(history, days, ndays, scale, HaveCosts(days, ndays));
+}
+
+PurchaseHistory *
+EncodeSortedHistory(const PurchaseDay *days, int64 ndays, int scale)
+{
+	bool costs = HaveCosts(days, ndays);
+	PurchaseHistory *history = palloc(HistorySizeLimit(ndays, costs));
+
+	WriteHistory(history, days, ndays, scale, costs);
 	return history;
 }
 

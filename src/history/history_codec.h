@@ -124,6 +124,11 @@ extern PurchaseHistory *EncodeHistory(PurchaseDay *days, int64 ndays, int scale)
 /* The same for days that are already sorted and summed, none of them empty. */
 extern PurchaseHistory *EncodeSortedHistory(const PurchaseDay *days, int64 ndays, int scale);
 
+/* The same into memory of the caller, which has MaxHistorySize bytes. */
+extern void
+WriteSortedHistory(PurchaseHistory *history, const PurchaseDay *days, int64 ndays, int scale);
+extern Size MaxHistorySize(int64 ndays);
+
 /* Sorts days and sums entries of the same day; returns how many are left. */
 extern int64 SortPurchaseDays(PurchaseDay *days, int64 ndays);
 

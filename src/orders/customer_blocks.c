@@ -20,43 +20,53 @@
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-/* A record of the customer alone, with a history behind it. */
+/* Histories that may be larger are not encoded in the block. */
+#define MAX_ENCODED_IN_PLACE (BLOCK_CAPACITY / 8)
+
+/* A record of the customer alone, with the history behind it. */
 static void
-AppendHistory(RecordStore *finished, const RecordFormat *format, Datum customer,
-			  PurchaseHistory *history, int scale)
+AppendHistory(RecordStore *finished, const RecordFormat *format, const CustomerPurchases *customer)
 {
 	const CustomerKey *key = &format->key;
 	Size size = NARROW_RECORD_SIZE;
+	Size room = MAXALIGN(MaxHistorySize(customer->ndays));
+	PurchaseHistory *history = NULL;
 	PackedPurchase *record;
 
 	if (!key->integer)
-		size += MAXALIGN(FlatKeySize(key, customer));
-	record =
-		(PackedPurchase *) RecordStoreAppend(finished, size + MAXALIGN(VARSIZE(history)), scale);
-	record->bits = key->integer ? (uint64) customer : 0;
+		size += MAXALIGN(FlatKeySize(key, customer->customer));
+	if (room > MAX_ENCODED_IN_PLACE)
+	{
+		history = EncodeSortedHistory(customer->days, customer->ndays, customer->scale);
+		room = MAXALIGN(VARSIZE(history));
+	}
+	record = (PackedPurchase *) RecordStoreAppend(finished, size + room, customer->scale);
+	record->bits = key->integer ? (uint64) customer->customer : 0;
 	record->number = 0;
 	record->mark = 0;
 	if (!key->integer)
-		(void) StoreKey(RecordKey(record, format), key, customer);
-	memcpy((char *) record + size, history, VARSIZE(history));
+		(void) StoreKey(RecordKey(record, format), key, customer->customer);
+	if (history != NULL)
+	{
+		memcpy((char *) record + size, history, VARSIZE(history));
+		pfree(history);
+		return;
+	}
+	history = (PurchaseHistory *) ((char *) record + size);
+	WriteSortedHistory(history, customer->days, customer->ndays, customer->scale);
+	RecordStoreTrim(finished, (char *) record, size + MAXALIGN(VARSIZE(history)));
 }
 
 void
 AppendCustomer(RecordStore *finished, const RecordFormat *format, PurchaseGrain grain,
 			   const CustomerPurchases *customer)
 {
-	PurchaseHistory *history;
-
-	if (grain == PER_CUSTOMER)
-	{
+	if (grain == PER_DAY)
+		AppendHistory(finished, format, customer);
+	else
 		AppendPurchase(finished, format, customer->customer,
 					   format->key.integer ? (uint64) customer->customer : 0, customer->days, NULL,
 					   customer->scale);
-		return;
-	}
-	history = EncodeSortedHistory(customer->days, customer->ndays, customer->scale);
-	AppendHistory(finished, format, customer->customer, history, customer->scale);
-	pfree(history);
 }
 
 void
@@ -78,6 +88,7 @@ InitCustomerBlocks(CustomerBlocks *blocks, const OrderTask *task, const RecordFo
 	blocks->task = task;
 	blocks->format = format;
 	blocks->finished.pool = pool;
+	blocks->finished.shared = pool->area != NULL;
 	blocks->context = CurrentMemoryContext;
 	blocks->runs = runs;
 	if (OidIsValid(task->order_operator))
@@ -99,12 +110,12 @@ FinishCustomer(CustomerBlocks *blocks)
 	return true;
 }
 
-/* A block for so many bytes of records. */
+/* A block for so many bytes of records, or with those of a shared block. */
 static bytea *
-NewBlock(CustomerBlocks *blocks, Size size)
+NewBlock(CustomerBlocks *blocks, int scale, Size size, dsa_pointer records)
 {
 	bytea *bytes = palloc(VARHDRSZ + sizeof(BlockHeader) + size);
-	BlockHeader header = {blocks->finished.first->scale, blocks->run_number};
+	BlockHeader header = {.scale = scale, .run = blocks->run_number, .records = records};
 
 	SET_VARSIZE(bytes, VARHDRSZ + sizeof(BlockHeader) + size);
 	memcpy(VARDATA(bytes), &header, sizeof(header));
@@ -120,13 +131,18 @@ NextBlockAsTheyCome(CustomerBlocks *blocks)
 	RecordBlock *block;
 	bytea *bytes;
 
-	while (finished->first == finished->last && FinishCustomer(blocks))
-		;
-	RecordStoreSeal(finished);
+	while (finished->first == finished->last)
+		if (!FinishCustomer(blocks))
+		{
+			RecordStoreSeal(finished);
+			break;
+		}
 	block = finished->first;
 	if (block == NULL)
 		return NULL;
-	bytes = NewBlock(blocks, block->used);
+	if (DsaPointerIsValid(block->self))
+		return NewBlock(blocks, block->scale, 0, RecordStoreGiveFirst(finished));
+	bytes = NewBlock(blocks, block->scale, block->used, InvalidDsaPointer);
 	memcpy(VARDATA(bytes) + sizeof(BlockHeader), block->data, block->used);
 	RecordStoreDropFirst(finished);
 	return bytes;
@@ -166,13 +182,27 @@ NextRun(CustomerBlocks *blocks)
 	return true;
 }
 
+/* Copies records of the run, up to that one. */
+static void
+CopyFromRun(CustomerBlocks *blocks, int64 end, char *to)
+{
+	for (; blocks->next < end; blocks->next++)
+	{
+		const PackedPurchase *record = blocks->run[blocks->next].record;
+		Size size = FinishedSize(record, blocks->format, blocks->task->grain);
+
+		memcpy(to, record, size);
+		to += size;
+	}
+}
+
 static bytea *
 NextBlockInOrder(CustomerBlocks *blocks)
 {
 	Size size = 0;
+	int scale;
 	int64 end;
 	bytea *bytes;
-	char *to;
 
 	if (blocks->next == blocks->nrun && !NextRun(blocks))
 		return NULL;
@@ -184,16 +214,17 @@ NextBlockInOrder(CustomerBlocks *blocks)
 			break;
 		size += more;
 	}
-	bytes = NewBlock(blocks, size);
-	to = VARDATA(bytes) + sizeof(BlockHeader);
-	for (; blocks->next < end; blocks->next++)
+	scale = blocks->finished.first->scale;
+	if (size <= BLOCK_CAPACITY && blocks->finished.pool->free_shared != NULL)
 	{
-		const PackedPurchase *record = blocks->run[blocks->next].record;
-		Size record_size = FinishedSize(record, blocks->format, blocks->task->grain);
+		RecordStore shared = {.pool = blocks->finished.pool, .shared = true};
 
-		memcpy(to, record, record_size);
-		to += record_size;
+		CopyFromRun(blocks, end, RecordStoreAppend(&shared, size, scale));
+		RecordStoreSeal(&shared);
+		return NewBlock(blocks, scale, 0, RecordStoreGiveFirst(&shared));
 	}
+	bytes = NewBlock(blocks, scale, size, InvalidDsaPointer);
+	CopyFromRun(blocks, end, VARDATA(bytes) + sizeof(BlockHeader));
 	return bytes;
 }
 

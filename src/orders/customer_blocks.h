@@ -47,7 +47,8 @@ typedef struct CustomerBlocks
 typedef struct BlockHeader
 {
 	int32 scale;
-	int32 run; /* 0: the customers are in no order */
+	int32 run;           /* 0: the customers are in no order */
+	dsa_pointer records; /* the shared block that they are in; invalid: they follow */
 } BlockHeader;
 
 /* `runs`: see CustomerBlocks. */
@@ -55,7 +56,10 @@ extern void
 InitCustomerBlocks(CustomerBlocks *blocks, const OrderTask *task, const RecordFormat *format,
 				   OrderPartitions *orders, RecordPool *pool, pg_atomic_uint32 *runs);
 
-/* The next block: a header and records, in the current memory context; NULL at the end. */
+/*
+ * The next block: a header, and the records if they are in no shared block, in the current memory
+ * context; NULL at the end.
+ */
 extern bytea *NextCustomerBlock(CustomerBlocks *blocks);
 
 /* How customers are ordered by the task. */

@@ -157,6 +157,19 @@ PrepareGroups(CustomerGrouping *groups, int64 records)
 	}
 }
 
+/* Gives each group its place among the sorted records; `end` is where its next record goes. */
+static void
+PlaceGroups(CustomerGrouping *groups)
+{
+	uint32 end = 0;
+
+	for (uint32 i = 0; i < groups->ngroups; i++)
+	{
+		groups->groups[i].end = end;
+		end += groups->groups[i].count;
+	}
+}
+
 /* Adds up all purchases of each customer. */
 static void
 SumByCustomer(CustomerGrouping *groups, const RecordStore *store)
@@ -180,12 +193,149 @@ SumByCustomer(CustomerGrouping *groups, const RecordStore *store)
 	}
 }
 
+/* ---------- records of several sources ---------- */
+
+/*
+ * Processes that read orders in order of time have records in order of day each.  Taken in turns,
+ * by day, those of a customer need not be sorted.  In whatever order the records are, the result is
+ * the same.
+ */
+#define MAX_STREAMS 64
+
+typedef struct RecordStream
+{
+	const RecordBlock *block;
+	const RecordBlock *end;     /* the first block that belongs to the next stream */
+	const PackedPurchase *next; /* its next record, */
+	uint32 day;                 /* and the day of that */
+} RecordStream;
+
+/* The day of a record, as the marks count them. */
+static inline uint32
+MarkedDay(const PackedPurchase *record)
+{
+	return record->mark & (RecordIsNarrow(record) ? NARROW_DAY : WIDE_DAY);
+}
+
+static inline void
+BeginBlock(RecordStream *stream)
+{
+	stream->next = (const PackedPurchase *) stream->block->data;
+	stream->day = MarkedDay(stream->next);
+}
+
+/* Goes to the next record of the stream; false: that was the last one. */
+static inline bool
+NextInStream(RecordStream *stream, const RecordFormat *format)
+{
+	stream->next =
+		(const PackedPurchase *) ((const char *) stream->next + RecordSize(stream->next, format));
+	if ((const char *) stream->next < stream->block->data + stream->block->used)
+	{
+		stream->day = MarkedDay(stream->next);
+		return true;
+	}
+	CHECK_FOR_INTERRUPTS();
+	stream->block = stream->block->next;
+	if (stream->block == stream->end)
+		return false;
+	BeginBlock(stream);
+	return true;
+}
+
+/*
+ * Divides the blocks into streams whose blocks are in order of day; returns how many these are, or
+ * 1 if there are more than sources.
+ */
+static int
+FindStreams(const RecordStore *store, int sources, RecordStream *streams)
+{
+	int n = 0;
+
+	sources = Min(sources, MAX_STREAMS);
+	for (const RecordBlock *block = store->first; block != NULL; block = block->next)
+	{
+		uint32 day;
+
+		if (block->used == 0)
+			return 1;
+		day = MarkedDay((const PackedPurchase *) block->data);
+		if (n == 0 || day < streams[n - 1].day)
+		{
+			if (n == sources)
+				return 1;
+			if (n > 0)
+				streams[n - 1].end = block;
+			streams[n++] = (RecordStream){.block = block};
+		}
+		streams[n - 1].day = day;
+	}
+	for (int i = 0; i < n; i++)
+		BeginBlock(&streams[i]);
+	return n;
+}
+
+/* Finds the groups of all records, which it takes from the streams by day. */
+static void
+GroupStreams(CustomerGrouping *groups, RecordStream *streams, int nstreams)
+{
+	uint32 n = 0;
+
+	while (nstreams > 0)
+	{
+		RecordStream *stream = streams;
+		uint32 others = PG_UINT32_MAX; /* the first day of the other streams */
+		bool more = true;
+
+		for (RecordStream *other = streams + 1; other < streams + nstreams; other++)
+		{
+			others = Min(others, Max(stream->day, other->day));
+			if (other->day < stream->day)
+				stream = other;
+		}
+		for (; more && stream->day <= others; more = NextInStream(stream, groups->format))
+		{
+			uint32 i = GroupOf(groups, stream->next);
+
+			groups->merged[n] = stream->next;
+			groups->group_of[n++] = i;
+			groups->groups[i].count++;
+		}
+		if (!more)
+			*stream = streams[--nstreams];
+	}
+}
+
+/* Puts the records of each customer together, by day; false: there is but one stream of them. */
+static bool
+SortStreamsByCustomer(CustomerGrouping *groups, const RecordStore *store, int sources)
+{
+	RecordStream streams[MAX_STREAMS];
+	int nstreams = 1;
+
+	/* lines are sorted by their orders first */
+	if (sources > 1 && groups->grain == PER_DAY && !groups->format->lines)
+		nstreams = FindStreams(store, sources, streams);
+	if (nstreams <= 1)
+		return false;
+	if (groups->merged_room < groups->records_room)
+	{
+		groups->merged_room = groups->records_room;
+		groups->merged =
+			Room(groups, groups->merged, groups->merged_room * sizeof(PackedPurchase *), false);
+	}
+	GroupStreams(groups, streams, nstreams);
+	PlaceGroups(groups);
+	for (int64 n = 0; n < store->records; n++)
+		groups->sorted[groups->groups[groups->group_of[n]].end++] = groups->merged[n];
+	return true;
+}
+
 /* Puts the records of each customer together, in the order of arrival. */
 static void
 SortByCustomer(CustomerGrouping *groups, const RecordStore *store)
 {
 	uint32 n = 0;
-	uint32 end = 0;
 
 	for (const RecordBlock *block = store->first; block != NULL; block = block->next)
 	{
@@ -198,12 +348,7 @@ SortByCustomer(CustomerGrouping *groups, const RecordStore *store)
 			groups->groups[i].count++;
 		}
 	}
-	/* until all are placed, `end` is where the next record goes */
-	for (uint32 i = 0; i < groups->ngroups; i++)
-	{
-		groups->groups[i].end = end;
-		end += groups->groups[i].count;
-	}
+	PlaceGroups(groups);
 	n = 0;
 	for (const RecordBlock *block = store->first; block != NULL; block = block->next)
 	{
@@ -216,13 +361,13 @@ SortByCustomer(CustomerGrouping *groups, const RecordStore *store)
 }
 
 void
-GroupPurchases(CustomerGrouping *groups, const RecordStore *store)
+GroupPurchases(CustomerGrouping *groups, const RecordStore *store, int sources)
 {
 	CHECK_FOR_INTERRUPTS();
 	PrepareGroups(groups, store->records);
 	if (SumsAtOnce(groups))
 		SumByCustomer(groups, store);
-	else
+	else if (!SortStreamsByCustomer(groups, store, sources))
 		SortByCustomer(groups, store);
 }
 

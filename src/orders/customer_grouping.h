@@ -65,6 +65,8 @@ typedef struct CustomerGrouping
 	uint32 *group_of;              /* of each record */
 	const PackedPurchase **sorted; /* records by customer */
 	uint32 records_room;
+	const PackedPurchase **merged; /* records of several sources, in order of day */
+	uint32 merged_room;
 	PurchaseDay *days; /* of one customer */
 	uint32 days_room;
 	OrderSum *sums; /* of one customer */
@@ -74,8 +76,11 @@ typedef struct CustomerGrouping
 extern void InitCustomerGrouping(CustomerGrouping *groups, MemoryContext context,
 								 const RecordFormat *format, PurchaseGrain grain);
 
-/* Groups the resident records of a sealed store; all its blocks must have the same scale. */
-extern void GroupPurchases(CustomerGrouping *groups, const RecordStore *store);
+/*
+ * Groups the resident records of a sealed store, which come from so many sources one after the
+ * other; all its blocks must have the same scale.
+ */
+extern void GroupPurchases(CustomerGrouping *groups, const RecordStore *store, int sources);
 
 static inline Datum
 GroupCustomer(const CustomerGrouping *groups, uint32 i)

@@ -217,11 +217,11 @@ UnifyScale(OrderPartitions *orders, RecordStore *store)
 }
 
 static void
-GroupPartition(OrderPartitions *orders, RecordStore *store)
+GroupPartition(OrderPartitions *orders, RecordStore *store, int sources)
 {
 	RecordStoreSeal(store);
 	UnifyScale(orders, store);
-	GroupPurchases(&orders->groups, store);
+	GroupPurchases(&orders->groups, store, sources);
 }
 
 /* ---------- when memory runs out ---------- */
@@ -261,7 +261,7 @@ CompactPartition(OrderPartitions *orders, Partition *partition)
 	/* only worth it once new records have doubled what was compacted last time */
 	if (partition->store.records < 2 * partition->compacted)
 		return;
-	GroupPartition(orders, &partition->store);
+	GroupPartition(orders, &partition->store, 1);
 	for (uint32 i = 0; i < orders->groups.ngroups; i++)
 		AppendSums(orders, i, &compact);
 	partition->compacted = compact.records;
@@ -378,7 +378,7 @@ LoadPartition(OrderPartitions *orders, RecordStore *stores, int nstores)
 		if (&stores[i] != store)
 			RecordStoreTake(store, &stores[i]);
 	}
-	GroupPartition(orders, store);
+	GroupPartition(orders, store, nstores);
 	orders->grouped = true;
 }
 

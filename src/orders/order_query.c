@@ -40,6 +40,8 @@ EndOrderQuery(OrderQuery *query)
 	EndRun(&query->finished);
 	for (int i = 0; i < query->nruns; i++)
 		EndRun(query->runs[i]);
+	if (query->area != NULL)
+		dsa_detach(query->area);
 	DeleteRecordPool(query->pool);
 	pfree(query);
 }
@@ -75,9 +77,17 @@ KeepCustomerBlock(OrderQuery *query, const bytea *block, Size memory)
 
 	memcpy(&header, VARDATA_ANY(block), sizeof(header));
 	store = &RunOfBlock(query, header.run)->store;
-	memcpy(RecordStoreAppend(store, size, header.scale), VARDATA_ANY(block) + sizeof(header), size);
 	query->scale = header.scale;
-	if (query->pool->used > memory)
+	if (DsaPointerIsValid(header.records))
+	{
+		Size before = query->pool->used;
+
+		RecordStoreTakeBlock(store, header.records);
+		query->given += query->pool->used - before;
+		return;
+	}
+	memcpy(RecordStoreAppend(store, size, header.scale), VARDATA_ANY(block) + sizeof(header), size);
+	if (query->pool->used > memory + query->given)
 		RecordStoreSpill(store);
 }
 

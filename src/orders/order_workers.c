@@ -132,6 +132,7 @@ PlanPacking(RowPacking *self, Gather *gather)
 typedef struct SharedOrders
 {
 	dsm_handle segment; /* that this lies in */
+	dsa_handle area;    /* of purchases, and of finished customers, which outlive the query */
 	Barrier packed;
 	SharedFileSet files;
 	pg_atomic_uint32 participants;
@@ -148,7 +149,9 @@ typedef struct OrderPackingState
 	CustomScanState css; /* must be first */
 	OrderTask task;
 	SharedOrders *shared; /* NULL: the leader is alone */
-	OrderRows *leader;    /* in the leader: is told the counts */
+	dsa_area *area;
+	OrderRows *leader; /* in the leader: is told the counts */
+	OrderQuery *query; /* in the leader: keeps the area */
 	RecordPool *pool;
 	OrderRows rows; /* of this process; without `orders` before it begins */
 	Progress progress;
@@ -190,7 +193,7 @@ PackTogether(OrderPackingState *state, TupleDesc columns)
 	OrderRows *rows = &state->rows;
 	bool late = BarrierAttach(&shared->packed) > 0;
 
-	ShareRecordPool(state->pool, state->css.ss.ps.state->es_query_dsa, &shared->files.fs,
+	ShareRecordPool(state->pool, state->area, &shared->files.fs,
 					late ? -1 : pg_atomic_fetch_add_u32(&shared->participants, 1));
 	rows->progress->all = &shared->rows;
 	rows->pub.rStartup(&rows->pub, CMD_SELECT, columns);
@@ -284,6 +287,9 @@ ShutdownOrderPacking(CustomScanState *node)
 	if (state->rows.orders != NULL)
 		EndOrderPartitions(state->rows.orders);
 	state->rows.orders = NULL;
+	if (state->area != NULL && state->query == NULL)
+		dsa_detach(state->area);
+	state->area = NULL;
 	state->leader = NULL;
 	state->shared = NULL;
 }
@@ -313,10 +319,16 @@ ShareOrderPacking(CustomScanState *node, ParallelContext *pcxt, void *coordinate
 {
 	OrderPackingState *state = (OrderPackingState *) node;
 	SharedOrders *shared = coordinate;
+	MemoryContext caller;
 
 	/* without a segment there are no workers */
 	if (pcxt->seg == NULL)
 		return;
+	caller = MemoryContextSwitchTo(state->query->pool->context);
+	state->area = dsa_create(LWTRANCHE_PARALLEL_QUERY_DSA);
+	MemoryContextSwitchTo(caller);
+	state->query->area = state->query->pool->area = state->area;
+	shared->area = dsa_get_handle(state->area);
 	shared->segment = dsm_segment_handle(pcxt->seg);
 	BarrierInit(&shared->packed, 0);
 	SharedFileSetInit(&shared->files, pcxt->seg);
@@ -333,10 +345,12 @@ ShareOrderPacking(CustomScanState *node, ParallelContext *pcxt, void *coordinate
 static void
 AttachOrderPacking(CustomScanState *node, shm_toc *toc, void *coordinate)
 {
+	OrderPackingState *state = (OrderPackingState *) node;
 	SharedOrders *shared = coordinate;
 
 	SharedFileSetAttach(&shared->files, dsm_find_mapping(shared->segment));
-	((OrderPackingState *) node)->shared = shared;
+	state->area = dsa_attach(shared->area);
+	state->shared = shared;
 }
 
 static const CustomExecMethods OrderPackingExecMethods = {
@@ -362,7 +376,10 @@ CreateOrderPackingState(CustomScan *scan)
 static void
 StartPacking(RowPacking *self, PlanState *scan)
 {
-	((OrderPackingState *) scan)->leader = ((OrderPacking *) self)->rows;
+	OrderPackingState *state = (OrderPackingState *) scan;
+
+	state->leader = ((OrderPacking *) self)->rows;
+	state->query = ((OrderPacking *) self)->query;
 }
 
 /* Keeps a block of finished customers. */

@@ -6,8 +6,9 @@
  * partitions that it always has, in shared memory or shared temporary files, and
  * waits until the others have done so, too.  Then each takes partition after
  * partition, whoever filled it, groups it, and hands on blocks of finished
- * customers.  So what reaches the leader are no rows, and what it still does is
- * little.
+ * customers.  These lie in shared memory that grouped purchases no longer need,
+ * while there is some, and the leader reads them there until its query ends.  So
+ * what reaches the leader are no rows, and what it still does is little.
  *
  * Nothing is handed on before all have come together, and nobody waits afterwards:
  * so no process waits for one that cannot go on.

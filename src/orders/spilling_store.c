@@ -139,20 +139,26 @@ AllocateAlone(RecordPool *pool, Size size)
 	return block;
 }
 
-/* The list of free blocks of a capacity; NULL for odd sizes, which are not reused. */
+/* The list that blocks of a capacity return to; NULL for odd sizes, which are not reused. */
 static RecordBlock **
-FreeList(RecordPool *pool, Size capacity)
+FreeList(RecordPool *pool, Size capacity, bool shared)
 {
 	if (capacity == SMALL_BLOCK_CAPACITY)
 		return &pool->free_small;
-	return capacity == BLOCK_CAPACITY ? &pool->free_large : NULL;
+	if (capacity != BLOCK_CAPACITY)
+		return NULL;
+	return shared ? &pool->free_shared : &pool->free_large;
 }
 
+/* A block; with `shared` one that others can see, if there is one that has been freed. */
 static RecordBlock *
-AllocateBlock(RecordPool *pool, Size capacity, int scale)
+AllocateBlock(RecordPool *pool, Size capacity, int scale, bool shared)
 {
-	RecordBlock **list = FreeList(pool, capacity);
+	RecordBlock **list = FreeList(pool, capacity, shared);
 	RecordBlock *block;
+
+	if (list != NULL && *list == NULL)
+		list = FreeList(pool, capacity, !shared);
 
 	if (list == NULL)
 		block = AllocateAlone(pool, BlockMemory(capacity));
@@ -173,7 +179,7 @@ AllocateBlock(RecordPool *pool, Size capacity, int scale)
 static void
 FreeBlock(RecordPool *pool, RecordBlock *block)
 {
-	RecordBlock **list = FreeList(pool, block->capacity);
+	RecordBlock **list = FreeList(pool, block->capacity, DsaPointerIsValid(block->self));
 
 	if (list == NULL && DsaPointerIsValid(block->self))
 		dsa_free(pool->area, block->self);
@@ -210,8 +216,8 @@ void
 RecordStoreNewBlock(RecordStore *store, Size size, int scale)
 {
 	/* most stores of a small query never need more than a little */
-	Size capacity = store->first == NULL ? SMALL_BLOCK_CAPACITY : BLOCK_CAPACITY;
-	RecordBlock *block = AllocateBlock(store->pool, Max(capacity, size), scale);
+	Size capacity = store->first == NULL && !store->shared ? SMALL_BLOCK_CAPACITY : BLOCK_CAPACITY;
+	RecordBlock *block = AllocateBlock(store->pool, Max(capacity, size), scale, store->shared);
 
 	RecordStoreSeal(store);
 	AddBlock(store, block);
@@ -219,8 +225,9 @@ RecordStoreNewBlock(RecordStore *store, Size size, int scale)
 	store->end = block->data + block->capacity;
 }
 
-void
-RecordStoreDropFirst(RecordStore *store)
+/* Takes the first of the resident blocks out of the store. */
+static RecordBlock *
+RemoveFirst(RecordStore *store)
 {
 	RecordBlock *block = store->first;
 
@@ -229,7 +236,13 @@ RecordStoreDropFirst(RecordStore *store)
 	store->pool->used -= BlockMemory(block->capacity);
 	if (store->first == NULL)
 		store->last = NULL;
-	FreeBlock(store->pool, block);
+	return block;
+}
+
+void
+RecordStoreDropFirst(RecordStore *store)
+{
+	FreeBlock(store->pool, RemoveFirst(store));
 }
 
 void
@@ -319,7 +332,8 @@ ReadFileBlock(RecordStore *store, RecordBlock *buffer)
 	if (got == sizeof(header))
 	{
 		if (block == NULL || block->capacity < header.used)
-			block = AllocateBlock(store->pool, Max(header.used, BLOCK_CAPACITY), header.scale);
+			block =
+				AllocateBlock(store->pool, Max(header.used, BLOCK_CAPACITY), header.scale, false);
 		block->used = header.used;
 		block->scale = header.scale;
 		got = BufFileRead(store->file, block->data, block->used);
@@ -431,6 +445,22 @@ RecordStoreAdopt(RecordStore *store, const SharedRecords *shared)
 	MemoryContextSwitchTo(caller);
 }
 
+dsa_pointer
+RecordStoreGiveFirst(RecordStore *store)
+{
+	return RemoveFirst(store)->self;
+}
+
+void
+RecordStoreTakeBlock(RecordStore *store, dsa_pointer given)
+{
+	RecordBlock *block = dsa_get_address(store->pool->area, given);
+
+	RecordStoreSeal(store);
+	block->next = NULL;
+	AddBlock(store, block);
+}
+
 /* ---------- reading ---------- */
 
 void
@@ -445,7 +475,7 @@ RecordCursorBegin(RecordCursor *cursor, RecordStore *store)
 	if (cursor->in_file)
 	{
 		RewindFile(store);
-		cursor->buffer = AllocateBlock(store->pool, BLOCK_CAPACITY, 0);
+		cursor->buffer = AllocateBlock(store->pool, BLOCK_CAPACITY, 0, false);
 	}
 }
 

@@ -47,6 +47,7 @@ typedef struct RecordPool
 	Size chunk_size; /* of the next one */
 	RecordBlock *free_small;
 	RecordBlock *free_large;
+	RecordBlock *free_shared; /* large ones that other processes can see */
 
 	/* of a process that works with others: they take its stores over */
 	dsa_area *area;
@@ -63,6 +64,7 @@ typedef struct RecordStore
 	Size memory;   /* of the resident blocks */
 	int64 records; /* in the resident blocks */
 	RecordPool *pool;
+	bool shared;        /* its blocks are handed over, if shared memory is free */
 	RecordBlock *first; /* the resident blocks, in order */
 	RecordBlock *last;
 	BufFile *file; /* what came before them */
@@ -99,6 +101,13 @@ RecordStoreAppend(RecordStore *store, Size size, int scale)
 	return record;
 }
 
+/* Gives back the end of the record that was appended last: of it, that size is used. */
+static inline void
+RecordStoreTrim(RecordStore *store, const char *record, Size used)
+{
+	store->next = unconstify(char *, record) + used;
+}
+
 /* Moves the resident blocks to the file. */
 extern void RecordStoreSpill(RecordStore *store);
 
@@ -131,6 +140,12 @@ extern void RecordStorePublish(RecordStore *store, SharedRecords *shared);
 
 /* Takes over what another participant, or this one, has published. */
 extern void RecordStoreAdopt(RecordStore *store, const SharedRecords *shared);
+
+/* Gives the first of the resident blocks, which is shared, away. */
+extern dsa_pointer RecordStoreGiveFirst(RecordStore *store);
+
+/* Puts a block that another process, or this one, has given away behind those of the store. */
+extern void RecordStoreTakeBlock(RecordStore *store, dsa_pointer given);
 
 /* Reads a store block by block, the file first; NULL at the end. */
 typedef struct RecordCursor
