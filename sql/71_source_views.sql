@@ -136,15 +136,15 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 			crm_profile_internal.rfm_cell(crm_profile.rfm_score(history, rfm, as_of)),
 			crm_profile_internal.segment_on_day(history, rfm, as_of, segments, active_days, clv),
 			coalesce(crm_profile.lifecycle(history, as_of, active_days, clv), contact),
-			crm_profile.value_tier(CASE
+			crm_profile_internal.value_tier(CASE
 				WHEN tier_by = 'profit' AND period IS NULL THEN crm_profile.profit(history, as_of)
 				WHEN tier_by = 'profit' THEN crm_profile.profit(history, as_of, period)
 				WHEN period IS NULL THEN crm_profile.monetary(history, as_of)
-				ELSE crm_profile.monetary(history, as_of, period) END, a_from, b_from),
+				ELSE crm_profile.monetary(history, as_of, period) END, coalesce(a_from, 'Infinity'), coalesce(b_from, 'Infinity')),
 			crm_profile.probability_of_purchase(history, clv, as_of, '90 days'::interval),
 			crm_profile.expected_purchases(history, clv, as_of, '90 days'::interval),
 			crm_profile_internal.source_clv_365d(history, clv, as_of),
-			crm_profile.value_tier(crm_profile_internal.source_clv_365d(history, clv, as_of), predicted_a_from, predicted_b_from),
+			crm_profile_internal.value_tier(crm_profile_internal.source_clv_365d(history, clv, as_of), coalesce(predicted_a_from, 'Infinity'), coalesce(predicted_b_from, 'Infinity')),
 			crm_profile_internal.segment_position(crm_profile.rfm_score(history, rfm, as_of), segments, crm_profile.lifecycle(history, as_of, active_days, clv)),
 			as_of,
 			crm_profile_internal.value_decile(CASE

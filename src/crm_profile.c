@@ -14,6 +14,7 @@
 #include "profile/profile_gist.h"
 #include "rfm/score_orders.h"
 #include "source/audience.h"
+#include "source/key_join.h"
 #include "source/label_selectivity.h"
 #include "source/payment_rows.h"
 #include "source/rows_elsewhere.h"
@@ -40,6 +41,7 @@ _PG_init(void)
 	InitPaymentRows();
 	InitRowsElsewhere();
 	InitLabelSelectivity();
+	InitKeyJoin();
 	InitProfileGistCost();
 	DefineCustomStringVariable(
 		"crm_profile.language",

@@ -95,7 +95,7 @@ DECLARE
 	kinds text[];
 BEGIN
 	FOR line IN EXECUTE 'EXPLAIN ' || question LOOP
-		kinds := kinds || (regexp_match(line, '(Merge|Hash)(?: \w+)* Join'))[1];
+		kinds := kinds || coalesce((regexp_match(line, '(Merge|Hash)(?: \w+)* Join'))[1], (regexp_match(line, '\((KeyJoin)\)'))[1]);
 	END LOOP;
 	RETURN (SELECT string_agg(DISTINCT k, ', ' ORDER BY k) FROM unnest(kinds) k);
 END $$;

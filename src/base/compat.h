@@ -70,6 +70,13 @@
 	index_beginscan(table, index, snapshot, nkeys, 0)
 #endif
 
+/* Whether a sort key is ascending. */
+#if PG_VERSION_NUM >= 180000
+#define IsAscending(pathkey) ((pathkey)->pk_cmptype == COMPARE_LT)
+#else
+#define IsAscending(pathkey) ((pathkey)->pk_strategy == BTLessStrategyNumber)
+#endif
+
 /* The tuple of a change that logical decoding gives; may be NULL. */
 #if PG_VERSION_NUM >= 170000
 #define ChangedTuple(buffer) (buffer)

@@ -27,6 +27,7 @@
 #include "utils/syscache.h"
 
 #include "base/plan_choice.h"
+#include "source/key_join.h"
 #include "source/label_selectivity.h"
 
 #define SAMPLE "label_sample"
@@ -309,10 +310,12 @@ static RelOptInfo *
 SearchJoins(PlannerInfo *root, int levels_needed, List *initial_rels)
 {
 	bool hash_joins = enable_hashjoin;
+	bool key_joins = key_joins_offered;
 	RelOptInfo *joined;
 
 	SetLabelShares(root, initial_rels);
-	enable_hashjoin = hash_joins && !MergingPays(root, initial_rels);
+	key_joins_offered = MergingPays(root, initial_rels);
+	enable_hashjoin = hash_joins && !key_joins_offered;
 	PG_TRY();
 	{
 		joined = SearchAsUsual(root, levels_needed, initial_rels);
@@ -320,6 +323,7 @@ SearchJoins(PlannerInfo *root, int levels_needed, List *initial_rels)
 	PG_FINALLY();
 	{
 		enable_hashjoin = hash_joins;
+		key_joins_offered = key_joins;
 	}
 	PG_END_TRY();
 	return joined;

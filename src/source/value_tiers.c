@@ -252,6 +252,21 @@ value_tier_numeric(PG_FUNCTION_ARGS)
 	return TierWord(at_least[0], at_least[1]);
 }
 
+/* The same where no threshold is NULL: functions of their own, since they are strict. */
+PG_FUNCTION_INFO_V1(value_tier_strict);
+Datum
+value_tier_strict(PG_FUNCTION_ARGS)
+{
+	return value_tier(fcinfo);
+}
+
+PG_FUNCTION_INFO_V1(value_tier_numeric_strict);
+Datum
+value_tier_numeric_strict(PG_FUNCTION_ARGS)
+{
+	return value_tier_numeric(fcinfo);
+}
+
 /* (value, deciles): 1 + how many of the lowest values of the deciles are above it. */
 PG_FUNCTION_INFO_V1(value_decile);
 Datum
