@@ -284,6 +284,15 @@ KeyJoinOver(RelOptInfo *joinrel, const RelOptInfo *outerrel, Path *outer, const 
 	return join;
 }
 
+/* A key without changes of its type that leave its bytes as they are. */
+static Node *
+KeyColumn(Node *key)
+{
+	while (IsA(key, RelabelType))
+		key = (Node *) ((RelabelType *) key)->arg;
+	return key;
+}
+
 /* The kind of join that is made of one that the planner asks for; false: it is not made here. */
 static bool
 KindOfJoin(JoinType asked, JoinType *kind)
@@ -339,8 +348,8 @@ AddKeyJoins(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOpt
 	inner_key = outer_is_left ? get_rightop(clause->clause) : get_leftop(clause->clause);
 	op_input_types(((OpExpr *) clause->clause)->opno, &types[0], &types[1]);
 	like.outer_type = types[outer_is_left ? 0 : 1];
-	like.outer_key = (const Var *) strip_implicit_coercions(outer_key);
-	inner_key = strip_implicit_coercions(inner_key);
+	like.outer_key = (const Var *) KeyColumn(outer_key);
+	inner_key = KeyColumn(inner_key);
 	if (!IsA(like.outer_key, Var) || !IsA(inner_key, Var) || ((Var *) inner_key)->varattno <= 0)
 		return;
 	like.inner = innerrel;
@@ -439,10 +448,12 @@ static void
 LookUpKey(KeyJoinState *state, Datum wanted)
 {
 	Datum last = state->at_least.sk_argument;
+	MemoryContext caller = MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
 
 	/* it is compared with for as long as the scan goes on */
 	state->at_least.sk_argument =
 		state->by_value ? wanted : datumCopy(wanted, false, state->length);
+	MemoryContextSwitchTo(caller);
 	index_rescan(state->scan, &state->at_least, 1, NULL, 0);
 	if (!state->by_value && state->begun)
 		pfree(DatumGetPointer(last));
