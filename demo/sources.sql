@@ -23,14 +23,14 @@ SELECT * FROM crm_profile.create_source('shop', 'customers', 'orders',
 
 SELECT * FROM crm_profile.refresh('shop');
 
-SELECT segment, customers, round(100 * customer_share) AS "% of them",
-       round(monetary) AS revenue, round(100 * monetary_share) AS "% of it"
+SELECT segment, customers, round(100 * customer_share::numeric) AS "% of them",
+       round(monetary) AS revenue, round(100 * monetary_share::numeric) AS "% of it"
 FROM shop.segment_summary_details;
 
 SELECT lifecycle, value_tier, count(*), round(sum(monetary)) AS revenue
 FROM shop.customer_profile GROUP BY 1, 2 ORDER BY 1, 2;
 
-SELECT from_segment, to_segment, customers, round(100 * share) AS "%"
+SELECT from_segment, to_segment, customers, round(100 * share::numeric) AS "%"
 FROM shop.segment_migration
 WHERE from_segment <> to_segment ORDER BY customers DESC LIMIT 5;
 
@@ -46,7 +46,7 @@ ORDER BY clv_365d DESC NULLS LAST LIMIT 5;
 
 SELECT segment, customers, round(monetary) AS revenue,
        round(predicted_value) AS "next year",
-       round(100 * predicted_value_share) AS "% of it"
+       round(100 * predicted_value_share::numeric) AS "% of it"
 FROM shop.segment_summary_details;
 
 \echo 'The models behind it, and how good a forecast of the last 90 days would have'

@@ -31,6 +31,8 @@ COMMENT ON FUNCTION crm_profile_internal.buyer_rank IS 'how likely a column of t
 CREATE FUNCTION crm_profile_internal.order_rank(name text) RETURNS double precision
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN CASE
+		-- most tables are called something else altogether
+		WHEN name !~ '(histor|log|archiv|backup|tmp|temp|old|bak|address|status|tax|memo|back|return|refund|suppl|vendor|procure|purchase|quot|cart|checkout|wishlist|order|bestell|auftr|commande|pedido|ordin|charge|sale|kauf|kaeufe|achat|compra|voice|rechnung|factur|fattura|umsa|trans|receipt|beleg|bon|ticket|booking|buchung|donation|gift|spende|till|rental|basket|deal|opportunit|payment|zahlung)' THEN 0.5
 		WHEN name ~ '(history|(^|_)log(_|s?$)|archive|backup|(^|_)(tmp|temp|old|bak)(_|$)|address|status|(^|_)tax|refund|credit_?memo|chargeback|return)' THEN 0
 		WHEN name ~ '(supplier|vendor|procure|purchase_?order)' THEN 1.5
 		WHEN name ~ '(quote|quotation|cart|checkout|wishlist)s?(_?(data|table|list))*$' THEN 1.5
@@ -48,21 +50,20 @@ CREATE FUNCTION crm_profile_internal.contract_named(name text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 	RETURN name ~ '(subscription|contract|membership|policy|policie|agreement|abonnement|abo|vertrag|vertraege|contrat|contrato|contratto)s?(_?(entity|table|data|list))*$'; -- whether a table of this name, in snake_case, holds what customers pay again and again
 
-CREATE FUNCTION crm_profile_internal.names_of_key(relation oid) RETURNS SETOF text
-	LANGUAGE sql STABLE PARALLEL SAFE ROWS 3 SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION crm_profile_internal.names_of_key(relation text, key text) RETURNS SETOF text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 3
 	BEGIN ATOMIC
-		SELECT DISTINCT e.name FROM pg_class c, LATERAL (SELECT crm_profile_internal.squashed(crm_profile_internal.key_column(c.oid)) AS key, crm_profile_internal.squashed(c.relname) AS own,
-				substring(crm_profile_internal.snake_name(c.relname) FROM '([a-z]+)(_?(entity|table|data|list))*$') AS noun) n,
+		SELECT DISTINCT e.name FROM (SELECT crm_profile_internal.squashed(names_of_key.key) AS key, crm_profile_internal.squashed(relation) AS own, substring(crm_profile_internal.snake_name(relation) FROM '([a-z]+)(_?(entity|table|data|list))*$') AS noun OFFSET 0) n,
 			LATERAL (VALUES (CASE WHEN length(n.key) > 5 AND n.key <> 'entityid' THEN n.key END), (regexp_replace(regexp_replace(n.own, 'ies$', 'y'), 's$', '') || n.key), (regexp_replace(regexp_replace(n.noun, 'ies$', 'y'), 's$', '') || n.key)) e(name)
-		WHERE c.oid = relation AND e.name IS NOT NULL;
-	END; -- what a column of another table is called that holds the key of this one, without what separates words
+		WHERE e.name IS NOT NULL;
+	END; -- what a column of another table is called that holds the key of a table with this name, without what separates words
 
 CREATE FUNCTION crm_profile_internal.referring_column(relation oid, target oid) RETURNS name
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 	BEGIN ATOMIC
 		SELECT a.attname FROM pg_attribute a JOIN pg_attribute k ON k.attrelid = target AND k.attname = crm_profile_internal.key_column(target)
 		WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND crm_profile_internal.key_class(a.atttypid) = crm_profile_internal.key_class(k.atttypid)
-			AND crm_profile_internal.squashed(a.attname) IN (SELECT crm_profile_internal.names_of_key(target)) ORDER BY a.attnum LIMIT 1;
+			AND crm_profile_internal.squashed(a.attname) IN (SELECT n.name FROM crm_profile_internal.names_of_key((SELECT c.relname FROM pg_class c WHERE c.oid = target), k.attname) n(name)) ORDER BY a.attnum LIMIT 1;
 	END; -- the column of one table that is named after the key of the other; NULL: there is none
 
 CREATE FUNCTION crm_profile_internal.suggest_pairs(OUT customers oid, OUT customer_key name, OUT orders oid, OUT order_customer name, OUT link oid, OUT by_foreign_key boolean, OUT likely double precision) RETURNS SETOF record
@@ -90,44 +91,52 @@ CREATE FUNCTION crm_profile_internal.suggest_pairs(OUT customers oid, OUT custom
 			SELECT r.*, k.people, crm_profile_internal.squashed(r.relname) AS own, CASE WHEN k.people > 0 THEN crm_profile_internal.key_column(r.oid) END AS key,
 				substring(r.name FROM '(customer|client|kunde|kunden|buyer|shopper|patron|donor|debitor|cliente|klant|consumer|guest|partner|member|mitglied|account|subscriber|party|household|contact|user|usuario|benutzer|person|patient|company)(?!.*(customer|client|user|account|member|contact|partner))') AS noun
 			FROM relation r JOIN ranked k ON k.name = r.name WHERE (k.people > 0 OR k.people = 0 AND r.oid IN (SELECT f.confrelid FROM refers f)) AND r.oid NOT IN (SELECT j.oid FROM joining j) AND NOT crm_profile_internal.contract_named(r.name)),
+		-- the same names again and again, so they are looked at once each
+		attribute AS MATERIALIZED (
+			SELECT a.attrelid, a.attname, a.attnum, a.atttypid, r.schema, r.relkind IN ('v', 'm') AS in_view FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid WHERE a.attnum > 0 AND NOT a.attisdropped),
+		col AS MATERIALIZED (
+			SELECT a.*, n.name FROM attribute a JOIN (SELECT d.attname, crm_profile_internal.squashed(d.attname) AS name FROM (SELECT DISTINCT attname FROM attribute) d) n ON n.attname = a.attname WHERE NOT a.in_view),
+		kind AS MATERIALIZED (
+			SELECT d.atttypid, crm_profile_internal.key_class(d.atttypid) AS class FROM (SELECT DISTINCT atttypid FROM attribute) d),
 		keyed AS MATERIALIZED (
-			SELECT p.*, crm_profile_internal.squashed(p.key) AS key_name, crm_profile_internal.key_class(a.atttypid) AS class FROM person p JOIN pg_attribute a ON a.attrelid = p.oid AND a.attname = p.key WHERE p.people > 0),
+			SELECT p.*, crm_profile_internal.squashed(p.key) AS key_name, y.class FROM person p JOIN attribute a ON a.attrelid = p.oid AND a.attname = p.key JOIN kind y ON y.atttypid = a.atttypid WHERE p.people > 0),
 		named AS MATERIALIZED (
-			SELECT DISTINCT k.oid, e.name, e.alone FROM keyed k, LATERAL (VALUES
+			SELECT DISTINCT k.oid, k.schema, k.key, k.class, e.name, e.alone FROM keyed k, LATERAL (VALUES
 				(CASE WHEN k.key_name NOT IN ('id', 'uid', 'uuid', 'guid', 'entityid', 'code', 'key', 'no', 'nr', 'name', 'number', 'rowid') THEN k.key_name END, false),
 				(k.own || k.key_name, false), (rtrim(k.own, 's') || k.key_name, false), (k.noun || k.key_name, false), (k.noun || 'id', false), ('id' || k.noun, false), (k.noun, true), (rtrim(k.own, 's'), true)) e(name, alone)
 			WHERE e.name IS NOT NULL
 			-- order_customer = 'user_id' where the only people are called customers
-			UNION SELECT p.oid, u.noun || e.ending, false FROM (SELECT p.*, row_number() OVER (PARTITION BY p.schema ORDER BY p.people DESC, p.relkind IN ('v', 'm'), p.oid) AS place FROM keyed p WHERE p.people >= 2) p,
+			UNION SELECT p.oid, p.schema, p.key, p.class, u.noun || e.ending, false FROM (SELECT p.*, row_number() OVER (PARTITION BY p.schema ORDER BY p.people DESC, p.relkind IN ('v', 'm'), p.oid) AS place FROM keyed p WHERE p.people >= 2) p,
 				(VALUES ('customer'), ('client'), ('user'), ('buyer'), ('member'), ('account'), ('kunden'), ('kunde'), ('guest')) u(noun), (VALUES ('id'), ('no'), ('nr'), ('number'), ('nummer')) e(ending)
 			WHERE p.place = 1 AND NOT EXISTS (SELECT FROM keyed o WHERE o.schema = p.schema AND o.noun = u.noun)),
-		col AS MATERIALIZED (
-			SELECT a.attrelid, a.attname, a.attnum, r.schema, crm_profile_internal.squashed(a.attname) AS name, a.atttypid FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid
-			WHERE a.attnum > 0 AND NOT a.attisdropped AND r.relkind NOT IN ('v', 'm')),
 		by_name AS MATERIALIZED (
-			SELECT k.oid AS customers, k.key, c.attrelid AS orders, c.attname, c.attnum, EXISTS (SELECT FROM refers f WHERE f.conrelid = c.attrelid AND f.own = c.attnum) AS refers
-			FROM named n JOIN keyed k ON k.oid = n.oid JOIN col c ON c.schema = k.schema AND c.name = n.name
-			WHERE c.attrelid <> n.oid AND (crm_profile_internal.key_class(c.atttypid) = k.class OR NOT n.alone AND concat(crm_profile_internal.key_class(c.atttypid), k.class) IN ('ns', 'sn', 'su', 'us'))),
+			SELECT n.oid AS customers, n.key, c.attrelid AS orders, c.attname, c.attnum, EXISTS (SELECT FROM refers f WHERE f.conrelid = c.attrelid AND f.own = c.attnum) AS refers
+			FROM named n JOIN col c ON c.schema = n.schema AND c.name = n.name JOIN kind y ON y.atttypid = c.atttypid
+			WHERE c.attrelid <> n.oid AND (y.class = n.class OR NOT n.alone AND concat(y.class, n.class) IN ('ns', 'sn', 'su', 'us'))),
 		found AS MATERIALIZED (
 			SELECT f.confrelid AS customers, k.attname AS key, f.conrelid AS orders, c.attname, 1.0 AS how FROM refers f JOIN person p ON p.oid = f.confrelid JOIN col c ON c.attrelid = f.conrelid AND c.attnum = f.own
-				JOIN pg_attribute k ON k.attrelid = f.confrelid AND k.attnum = f.other WHERE f.width = 1 AND f.conrelid <> f.confrelid
+				JOIN attribute k ON k.attrelid = f.confrelid AND k.attnum = f.other WHERE f.width = 1 AND f.conrelid <> f.confrelid
 			-- a foreign key to another table means that it is not this one, unless this is a view of that table, which
 			-- says whom of them is meant
 			UNION SELECT b.customers, b.key, b.orders, b.attname, CASE WHEN b.refers THEN 1.5 ELSE 0.0 END FROM by_name b
 			WHERE NOT b.refers OR EXISTS (SELECT FROM refers f JOIN pg_depend d ON d.refobjid = f.confrelid AND d.classid = 'pg_rewrite'::regclass JOIN pg_rewrite w ON w.oid = d.objid WHERE f.conrelid = b.orders AND f.own = b.attnum AND w.ev_class = b.customers)),
+		buyer AS MATERIALIZED (
+			SELECT d.attname, crm_profile_internal.buyer_rank(crm_profile_internal.snake_name(d.attname)) AS rank FROM (SELECT DISTINCT f.attname FROM found f) d),
 		pair AS MATERIALIZED (
-			SELECT f.customers, f.key, f.orders, f.attname, f.how = 1 AS by_foreign_key, NULL::oid AS link, p.people + crm_profile_internal.buyer_rank(b.name) + f.how - (p.relkind IN ('v', 'm'))::int AS fit, o.name AS orders_name, o.rows AS order_rows, p.rows AS customer_rows, p.name AS customers_name
-			FROM found f JOIN person p ON p.oid = f.customers JOIN relation o ON o.oid = f.orders, LATERAL (SELECT crm_profile_internal.snake_name(f.attname) AS name) b
-			WHERE crm_profile_internal.buyer_rank(b.name) IS NOT NULL AND o.relkind NOT IN ('v', 'm')
+			SELECT f.customers, f.key, f.orders, f.attname, f.how = 1 AS by_foreign_key, NULL::oid AS link, p.people + b.rank + f.how - (p.relkind IN ('v', 'm'))::int AS fit, o.name AS orders_name, o.rows AS order_rows, p.rows AS customer_rows, p.name AS customers_name
+			FROM found f JOIN person p ON p.oid = f.customers JOIN relation o ON o.oid = f.orders JOIN buyer b ON b.attname = f.attname
+			WHERE b.rank IS NOT NULL AND o.relkind NOT IN ('v', 'm')
 				-- user names of WordPress, not the keys of WooCommerce's own list
 				AND NOT (o.name ~ 'wc_orders$' AND p.name ~ 'customer_lookup$')),
 		-- what a table of another name may tell the customer of: by name, where there are no foreign keys
 		told AS MATERIALIZED (
-			SELECT r.oid, r.schema, r.name, crm_profile_internal.contract_named(r.name) AS contract FROM relation r
+			SELECT r.oid, r.schema, r.name, r.relname::text, crm_profile_internal.contract_named(r.name) AS contract FROM relation r
 			WHERE r.relkind NOT IN ('v', 'm') AND (crm_profile_internal.contract_named(r.name) OR r.name ~ '(^|_)(order|deal|opportunity|opportunitie|contribution|donation)s?$')),
+		told_by AS MATERIALIZED (
+			SELECT t.*, k.name AS key_name FROM (SELECT t.*, crm_profile_internal.key_column(t.oid)::text AS key FROM told t OFFSET 0) t, LATERAL crm_profile_internal.names_of_key(t.relname, t.key) k(name)),
 		referring AS MATERIALIZED (
 			SELECT f.conrelid AS oid, t.oid AS target, t.name, t.contract FROM refers f JOIN told t ON t.oid = f.confrelid WHERE f.conrelid <> f.confrelid
-			UNION SELECT c.attrelid, t.oid, t.name, t.contract FROM told t, LATERAL crm_profile_internal.names_of_key(t.oid) k(name) JOIN col c ON c.name = k.name WHERE c.schema = t.schema AND c.attrelid <> t.oid),
+			UNION SELECT c.attrelid, t.oid, t.name, t.contract FROM told_by t JOIN col c ON c.name = t.key_name AND c.schema = t.schema WHERE c.attrelid <> t.oid),
 		-- who bought is told by a table between the orders and the customers, or by a contract that is paid
 		linked AS MATERIALIZED (
 			SELECT p.customers, p.key, h.oid AS orders, p.attname, p.by_foreign_key, p.orders AS link, p.fit - 1 AS fit, h.name, h.rows, p.customer_rows, p.customers_name

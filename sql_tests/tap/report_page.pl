@@ -133,11 +133,17 @@ my $times = $waiting > $processors ? $waiting / $processors : 1;
 cmp_ok($longer, '<=', 300 * $times, 'first paint');
 note "first paint after $alone ms, $longer ms after that of a page with one word: medians of ", scalar(@alone), "; $waiting processes on $processors processors";
 
-for my $look ([ 'desk', 1400, 4200 ], [ 'dark', 1400, 4200, '--blink-settings=preferredColorScheme=0' ], [ 'phone', 500, 7000 ])
+# a window of the browser is never narrower than 500, so a phone is a frame
+my ($phone) = $frames =~ m{(<iframe title="en".*?</iframe>)}s;
+$phone =~ s/height:900px/height:16000px/;
+append_to_file("$dir/phone.html", "<!DOCTYPE html><meta charset=utf-8><body style='margin:0'>$phone");
+for my $look ([ 'desk', 'report-en', 1400, 5600 ], [ 'tablet', 'report-en', 800, 9000 ], [ 'phone', 'phone', 500, 16000 ], [ 'dark', 'report-en', 1400, 5600, '--blink-settings=preferredColorScheme=0' ])
 {
-	my ($name, $width, $height, @options) = @$look;
-	browse(@options, "--window-size=$width,$height", "--screenshot=$screens/$name.png", "file://$dir/report-en.html");
+	my ($name, $page, $width, $height, @options) = @$look;
+	browse(@options, "--window-size=$width,$height", "--screenshot=$screens/$name.png", "file://$dir/$page.html");
 	ok(-s "$screens/$name.png", "screenshot: $name");
 }
+browse("--print-to-pdf=$screens/print.pdf", "file://$dir/report-en.html");
+ok(-s "$screens/print.pdf", 'printed');
 
 done_testing();
