@@ -248,6 +248,17 @@ CREATE AGGREGATE crm_profile_internal.decimal_sum(number double precision) (
 	COMBINEFUNC = crm_profile_internal.decimal_sum_combine, SERIALFUNC = crm_profile_internal.decimal_sum_serialize, DESERIALFUNC = crm_profile_internal.decimal_sum_deserialize,
 	PARALLEL = SAFE); -- sum(number::numeric), which is the same in any order of the rows, at a tenth of its time
 
+CREATE FUNCTION crm_profile_internal.segment_measures_transfn(state internal, history crm_profile.purchase_history, clv crm_profile.clv_model, as_of date, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme, active_days integer, horizon_days integer, period interval) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100; -- aggregate transition function
+CREATE FUNCTION crm_profile_internal.segment_measures_finalfn(state internal) RETURNS crm_profile_internal.segment_measures[]
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE; -- aggregate final function
+-- @parallel_state name="segment_measures"
+CREATE AGGREGATE crm_profile_internal.segment_measures(history crm_profile.purchase_history, clv crm_profile.clv_model, as_of date, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme, active_days integer, horizon_days integer, period interval) (
+	SFUNC = crm_profile_internal.segment_measures_transfn, STYPE = internal, SSPACE = 65536,
+	FINALFUNC = crm_profile_internal.segment_measures_finalfn, FINALFUNC_MODIFY = READ_WRITE,
+	COMBINEFUNC = crm_profile_internal.segment_measures_combine, SERIALFUNC = crm_profile_internal.segment_measures_serialize, DESERIALFUNC = crm_profile_internal.segment_measures_deserialize,
+	PARALLEL = SAFE); -- the totals of the segments, as SQL would sum up the columns of customer_profile; a NULL history: a customer without one
+
 CREATE FUNCTION crm_profile_internal.refunds_alone(history crm_profile.purchase_history, as_of date, period interval) RETURNS numeric
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 50
 	RETURN (SELECT sum(p.amount) FROM crm_profile.purchases(history) p WHERE p.day <= as_of AND (period IS NULL OR p.day > (as_of - period)::date)); -- the amount of a history without an order, for which monetary() is NULL; separate so that net_amount() can be inlined
@@ -1222,6 +1233,19 @@ BEGIN
 	END LOOP;
 END $$; -- creates the view customer_attributes of a source, or replaces it; other columns are an error if objects depend on it
 
+CREATE FUNCTION crm_profile_internal.source_measures(src crm_profile.source_definition, today text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	-- one pass where a segment follows from the history; profiles that are stored, and schemes with conditions, are
+	-- summed up column by column
+	RETURN CASE WHEN src.materialize OR src.condition_sql IS NOT NULL THEN format('ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
+	crm_profile_internal.median(p.recency), crm_profile_internal.median(p.frequency), crm_profile_internal.median(p.monetary), crm_profile_internal.decimal_sum(p.clv_365d),
+	crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d), crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase), max(p.horizon_days))::crm_profile_internal.segment_measures FROM %I.customer_profile p GROUP BY p.segment)', src.name)
+		ELSE format('(SELECT crm_profile_internal.segment_measures(h.history, m.clv, d.day, m.rfm, m.segments, m.active_days, m.horizon_days, %s)
+	FROM %s c LEFT JOIN %I.customer_history h ON %s CROSS JOIN %s%s CROSS JOIN%s %s)', crm_profile_internal.source_period(src), src.customers, src.name,
+			crm_profile_internal.same_key(src.key_type, 'h.customer', format('c.%I', src.customer_key)), crm_profile_internal.source_day(today), crm_profile_internal.source_own_model(src, format('c.%I', src.customer_key)),
+			CASE WHEN src.by_attributes THEN ' LATERAL' ELSE '' END, (crm_profile_internal.source_figure_models(src, 'm')).models) END;
+COMMENT ON FUNCTION crm_profile_internal.source_measures IS 'SQL of the totals of the segments, an array of segment_measures';
+
 CREATE FUNCTION crm_profile_internal.source_summary_query(src crm_profile.source_definition, measures text) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -1262,9 +1286,7 @@ BEGIN
 		PERFORM crm_profile_internal.source_build_kept(src);
 	END IF;
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary_details', 'the segments in the order of the scheme, and a row for customers without a score, with all figures', 'crm_profile_internal.segment_summary_details_row',
-		crm_profile_internal.source_summary_query(src, crm_profile_internal.source_kept(src, 'profiles', '(jsonb_populate_record(NULL::crm_profile_internal.profile_counts, k.figures)).measures', NULL, format('ARRAY(SELECT ROW(p.segment, count(*), sum(p.monetary), sum(p.profit),
-	crm_profile_internal.median(p.recency), crm_profile_internal.median(p.frequency), crm_profile_internal.median(p.monetary), crm_profile_internal.decimal_sum(p.clv_365d),
-	crm_profile_internal.decimal_sum(p.p_purchase_90d) / count(p.p_purchase_90d), crm_profile_internal.decimal_sum(p.p_purchase) / count(p.p_purchase), max(p.horizon_days))::crm_profile_internal.segment_measures FROM %I.customer_profile p GROUP BY p.segment)', src.name))));
+		crm_profile_internal.source_summary_query(src, crm_profile_internal.source_kept(src, 'profiles', '(jsonb_populate_record(NULL::crm_profile_internal.profile_counts, k.figures)).measures', NULL, crm_profile_internal.source_measures(src, today))));
 	PERFORM crm_profile_internal.source_view(src, 'segment_summary', 'the segments in the order of the scheme, for a terminal of 80 columns; segment_summary_details says more', 'crm_profile_internal.segment_summary_row',
 		format('SELECT s.segment, s.customers, s.monetary, crm_profile_internal.segment_in_words(s.customers, s.monetary, s.customer_share, s.monetary_share, s.median_recency, s.median_frequency, s.strategy) AS in_words FROM %I.segment_summary_details s', src.name));
 	PERFORM crm_profile_internal.source_view(src, 'rfm_grid', 'a heat map: every pair of recency and frequency score', 'crm_profile_internal.rfm_grid_row',

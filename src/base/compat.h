@@ -77,6 +77,13 @@
 #define IsAscending(pathkey) ((pathkey)->pk_strategy == BTLessStrategyNumber)
 #endif
 
+/* How many nodes that are switched off a path has; earlier, its cost tells. */
+#if PG_VERSION_NUM >= 180000
+#define TakeDisabledNodes(path, from) ((path)->disabled_nodes = (from)->disabled_nodes)
+#else
+#define TakeDisabledNodes(path, from) ((void) 0)
+#endif
+
 /* The tuple of a change that logical decoding gives; may be NULL. */
 #if PG_VERSION_NUM >= 170000
 #define ChangedTuple(buffer) (buffer)

@@ -26,10 +26,10 @@ Square(double x)
 	return x * x;
 }
 
-/* SummarizePurchases() over a reader. */
-static bool
+/* SummarizePurchases() over a reader; `squares`: with what only fits need. */
+static inline bool
 SummarizeReadings(HistoryReader *reader, DateADT as_of, DateADT until, ValueBasis basis,
-				  PurchaseSummary *facts)
+				  bool squares, PurchaseSummary *facts)
 {
 	PurchaseDay day;
 	int128 first_value = 0;
@@ -64,7 +64,8 @@ SummarizeReadings(HistoryReader *reader, DateADT as_of, DateADT until, ValueBasi
 				CountGap(facts, day.day);
 			}
 			facts->last = day.day;
-			facts->repeat_squares += Square((double) of_purchase / unit);
+			if (squares)
+				facts->repeat_squares += Square((double) of_purchase / unit);
 			of_purchase = 0;
 		}
 		/* refunds before the first purchase belong to no known purchase */
@@ -78,7 +79,8 @@ SummarizeReadings(HistoryReader *reader, DateADT as_of, DateADT until, ValueBasi
 			of_purchase += value;
 		}
 	}
-	facts->repeat_squares += Square((double) of_purchase / unit);
+	if (squares)
+		facts->repeat_squares += Square((double) of_purchase / unit);
 	facts->later_value = AmountAsDouble(later_value, reader->scale);
 	facts->first_value = AmountAsDouble(first_value, reader->scale);
 	facts->repeat_value = AmountAsDouble(repeat_value, reader->scale);
@@ -92,7 +94,7 @@ SummarizePurchases(const PurchaseHistory *history, DateADT as_of, DateADT until,
 	HistoryReader reader;
 
 	HistoryReaderInit(&reader, history);
-	return SummarizeReadings(&reader, as_of, until, basis, facts);
+	return SummarizeReadings(&reader, as_of, until, basis, true, facts);
 }
 
 const PurchaseSummary *
@@ -113,7 +115,7 @@ RecallPurchases(const PurchaseHistory *history, DateADT as_of, ValueBasis basis,
 
 		kept.serial = 0;
 		RecallHistory(&reader, history);
-		(void) SummarizeReadings(&reader, as_of, as_of, basis, &kept.facts);
+		(void) SummarizeReadings(&reader, as_of, as_of, basis, false, &kept.facts);
 		kept.serial = *serial;
 		kept.as_of = as_of;
 		kept.basis = basis;

@@ -68,7 +68,10 @@ extern double ValueOfDay(const PurchaseDay *day, ValueBasis basis, int scale);
 extern bool SummarizePurchases(const PurchaseHistory *history, DateADT as_of, DateADT until,
 							   ValueBasis basis, PurchaseSummary *facts);
 
-/* The same without a holdout, kept as RecallSummary() keeps its own; `serial` is the history's. */
+/*
+ * The same without a holdout and without repeat_squares, which is 0, kept as RecallSummary() keeps
+ * its own; `serial` is the history's.
+ */
 extern const PurchaseSummary *
 RecallPurchases(const PurchaseHistory *history, DateADT as_of, ValueBasis basis, uint64 *serial);
 

@@ -132,6 +132,13 @@ AnythingInView(const PurchaseHistory *history, HistoryWindow window)
 	return false;
 }
 
+/* Purchases without a known cost: unknown; no purchases: 0. */
+bool
+ProfitIsKnown(const PurchaseHistory *history, HistoryWindow window, const HistorySummary *summary)
+{
+	return summary->costs || !(summary->orders > 0 || AnythingInView(history, window));
+}
+
 PG_FUNCTION_INFO_V1(profit);
 Datum
 profit(PG_FUNCTION_ARGS)
@@ -140,9 +147,7 @@ profit(PG_FUNCTION_ARGS)
 
 	if (!summary->purchased)
 		PG_RETURN_NULL();
-	/* purchases without a known cost: unknown; no purchases: 0 */
-	if (!summary->costs &&
-		(summary->orders > 0 || AnythingInView(PG_GETARG_HISTORY(0), WindowArguments(fcinfo))))
+	if (!ProfitIsKnown(PG_GETARG_HISTORY(0), WindowArguments(fcinfo), summary))
 		PG_RETURN_NULL();
 	PG_RETURN_NUMERIC(NumericFromInt128(summary->covered - summary->cost, summary->scale));
 }

@@ -1,10 +1,10 @@
 /*
  * history_memo.c: the history last read.
  *
- * The first reading of a history goes through its bytes as usual, so that a query with one function
+ * The first summary of a history goes through its bytes as usual, so that a query with one function
  * call per history pays only for a copy of the bytes.  The second reading decodes the days, and
- * later ones find them decoded.  If the previous history was read more than once, this one will be,
- * too: then its first reading decodes the days.
+ * later ones find them decoded, as does the first that reads them one by one.  If the previous
+ * history was read more than once, this one will be, too: then its first reading decodes the days.
  */
 #include "postgres.h"
 
@@ -76,18 +76,18 @@ HistorySerial(const PurchaseHistory *history)
 }
 
 /*
- * Whether the days of the history in the memo are decoded; called once for each
- * reading.
+ * Whether the days of the history in the memo are decoded, which they are in any case if they are
+ * wanted; called once for each reading.
  */
 static bool
-DaysAreThere(const PurchaseHistory *history)
+DaysAreThere(const PurchaseHistory *history, bool wanted)
 {
 	HistoryReader reader;
 
 	Memo.readings++;
 	if (Memo.set_out)
 		return true;
-	if (Memo.readings == 1 && !Memo.more_to_come)
+	if (!wanted && Memo.readings == 1 && !Memo.more_to_come)
 		return false;
 	HistoryReaderInit(&reader, history);
 	Memo.ndays = ReadDays(&reader, Memo.days, MEMO_DAYS);
@@ -117,7 +117,7 @@ RecallSummary(const PurchaseHistory *history, HistoryWindow window)
 	/* an error must not leave behind a half-made summary that looks valid */
 	kept = &Memo.summaries[Memo.nsummaries % MEMO_SUMMARIES];
 	kept->window = (HistoryWindow){PG_INT32_MAX, PG_INT32_MIN};
-	if (DaysAreThere(history))
+	if (DaysAreThere(history, false))
 		SummarizeDays(Memo.days, Memo.ndays, Memo.scale, Memo.costs, window, &kept->summary);
 	else
 		(void) SummarizeHistory(history, window, &kept->summary);
@@ -129,7 +129,7 @@ RecallSummary(const PurchaseHistory *history, HistoryWindow window)
 void
 RecallHistory(HistoryReader *reader, const PurchaseHistory *history)
 {
-	if (HistorySerial(history) == 0 || !DaysAreThere(history))
+	if (HistorySerial(history) == 0 || !DaysAreThere(history, true))
 	{
 		HistoryReaderInit(reader, history);
 		return;

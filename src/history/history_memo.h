@@ -23,4 +23,8 @@ extern const HistorySummary *RecallSummary(const PurchaseHistory *history, Histo
 /* Like HistoryReaderInit(), for a history that may have been read before. */
 extern void RecallHistory(HistoryReader *reader, const PurchaseHistory *history);
 
+/* Whether a history has a profit in a window, where it is summed up as `summary`. */
+extern bool
+ProfitIsKnown(const PurchaseHistory *history, HistoryWindow window, const HistorySummary *summary);
+
 #endif /* CRM_HISTORY_MEMO_H */

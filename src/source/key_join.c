@@ -268,6 +268,7 @@ KeyJoinOver(RelOptInfo *joinrel, const RelOptInfo *outerrel, Path *outer, const 
 	path->parallel_safe = joinrel->consider_parallel && outer->parallel_safe;
 	path->parallel_workers = outer->parallel_workers;
 	path->rows = clamp_row_est(joinrel->rows * share);
+	TakeDisabledNodes(path, outer);
 	path->startup_cost = outer->startup_cost;
 	path->total_cost = outer->total_cost + INNER_SHARE * share * inner_cost +
 					   joinrel->reltarget->cost.per_tuple * path->rows;

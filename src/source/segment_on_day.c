@@ -18,6 +18,7 @@
 #include "rfm/rfm_model.h"
 #include "rfm/segment_scheme.h"
 #include "source/lifecycle.h"
+#include "source/segment_on_day.h"
 
 /* Models that stay the same from row to row. */
 typedef struct SegmentModels
@@ -52,8 +53,7 @@ SegmentOfScore(const SegmentScheme *scheme, RfmScore score, const PurchaseHistor
 	return position;
 }
 
-/* rule: NULL if no lifecycle is known */
-static int
+int
 SegmentOnDay(const PurchaseHistory *history, const RfmModel *rfm, DateADT day,
 			 const SegmentScheme *scheme, const LapseRule *rule, int32 met)
 {
