@@ -155,8 +155,12 @@ ModelOfRow(FunctionCallInfo fcinfo, const ModelFormat *format, ModelCache *cache
 static void
 AddAmount(AmountSum *sum, int128 amount, int scale)
 {
+	int128 units;
+
+	if (__builtin_mul_overflow(amount, (int128) PowerOfTen[MAX_SCALE - scale], &units) ||
+		__builtin_add_overflow(sum->sum, units, &sum->sum))
+		AmountOutOfRange();
 	sum->amounts++;
-	sum->sum += amount * PowerOfTen[MAX_SCALE - scale];
 	sum->scale = Max(sum->scale, scale);
 }
 
@@ -298,8 +302,9 @@ segment_measures_transfn(PG_FUNCTION_ARGS)
 static void
 CombineAmounts(AmountSum *sum, const AmountSum *other)
 {
+	if (__builtin_add_overflow(sum->sum, other->sum, &sum->sum))
+		AmountOutOfRange();
 	sum->amounts += other->amounts;
-	sum->sum += other->sum;
 	sum->scale = Max(sum->scale, other->scale);
 }
 
