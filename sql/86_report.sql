@@ -129,15 +129,15 @@ CREATE FUNCTION crm_profile_internal.report_svg_bar(x numeric, y numeric, width 
 CREATE FUNCTION crm_profile_internal.report_heat(page crm_profile_internal.report_page, name text, "rows" text[], "columns" text[], "values" numeric[], kind text, "table" text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN crm_profile_internal.report_chart(page, name, 26 + 30 * cardinality("rows"), (
-		SELECT string_agg(format('<rect x="%s" y="%s" width="%s" height="28" class="h" fill-opacity="%s"/>', round(x, 1), y, round(wide - 2, 1), round(shade, 2))
-			|| CASE WHEN wide >= 34 OR length(written) * 9 < wide THEN crm_profile_internal.report_svg_text(x + wide / 2 - 1, y + 19, CASE WHEN shade > 0.7 THEN 'm on' ELSE 'm' END, written) ELSE '' END, '' ORDER BY n)
+		SELECT coalesce(string_agg(format('<rect x="%s" y="%s" width="%s" height="28" class="h" fill-opacity="%s"/>', round(x, 1), y, round(wide - 2, 1), round(shade, 2))
+			|| CASE WHEN wide >= 34 OR length(written) * 9 < wide THEN crm_profile_internal.report_svg_text(x + wide / 2 - 1, y + 19, CASE WHEN shade > 0.7 THEN 'm on' ELSE 'm' END, written) ELSE '' END, '' ORDER BY n), '')
 			FROM (SELECT n, value, 80 + ((n - 1) % cardinality("columns")) * (400.0 / cardinality("columns")) AS x, 26 + 30 * ((n - 1) / cardinality("columns")) AS y,
-					400.0 / cardinality("columns") AS wide, 0.06 + 0.94 * sqrt(greatest(value, 0) / nullif(max(value) OVER (), 0)) AS even,
+					400.0 / cardinality("columns") AS wide, 0.06 + 0.94 * sqrt(coalesce(greatest(value, 0) / nullif(max(value) OVER (), 0), 0)) AS even,
 					CASE WHEN kind = 'share' THEN round(100 * value)::text WHEN value < 5 AND value > 0 THEN '&lt; 5' WHEN value >= 100000 THEN crm_profile_internal.report_shown(page, round(value / 1000), 'count') || 'k' ELSE crm_profile_internal.report_shown(page, value, 'count') END AS written
-				FROM unnest("values") WITH ORDINALITY u(value, n)) s, LATERAL (SELECT CASE WHEN even < 0.7 THEN 0.91 * even ELSE 0.77 + 0.77 * (even - 0.7) END AS shade) h WHERE value > 0)
+				FROM unnest("values") WITH ORDINALITY u(value, n)) s, LATERAL (SELECT CASE WHEN even < 0.7 THEN 0.91 * even ELSE 0.77 + 0.77 * (even - 0.7) END AS shade) h WHERE value > 0 OR value = 0 AND kind = 'share')
 		|| (SELECT string_agg(crm_profile_internal.report_svg_text(80 + (n - 0.5) * (400.0 / cardinality("columns")) - 1, 16, 'm s', c), '') FROM unnest("columns") WITH ORDINALITY u(c, n))
 		|| (SELECT string_agg(crm_profile_internal.report_svg_text(0, 15 + 30 * n, 's', r), '') FROM unnest("rows") WITH ORDINALITY u(r, n)), "table");
-COMMENT ON FUNCTION crm_profile_internal.report_heat IS 'a heat map: counts or shares row by row, shaded by their square root, without the shades on which neither dark nor light text can be read; counts below five are not told';
+COMMENT ON FUNCTION crm_profile_internal.report_heat IS 'a heat map: counts or shares row by row, shaded by their square root, without the shades on which neither dark nor light text can be read; counts below five are not told, and a share of nobody is 0';
 
 ---------------------------------------------------------------- sections
 
@@ -409,7 +409,7 @@ CREATE FUNCTION crm_profile_internal.report_style() RETURNS text
 header,main,footer{max-width:1180px;margin:0 auto;padding:0 16px}header{padding-top:28px}h1{font-size:1.7rem;line-height:1.2;margin:0}h2{font-size:1.15rem;margin:0 0 4px}h3{font-size:1rem;margin:14px 0 2px}
 p{margin:4px 0 10px;color:var(--soft)}nav{display:flex;flex-wrap:wrap;gap:2px 14px;margin:6px 0 16px}a{color:var(--a)}nav a{padding:2px 0}
 main{display:grid;grid-template-columns:minmax(0,1fr);gap:16px}section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px;min-width:0}
-@media(min-width:900px){main{grid-template-columns:repeat(2,minmax(0,1fr));align-items:start}.pair{display:grid;grid-template-columns:2fr 3fr;gap:24px}#overview,#segments,#personas,#prospects,#quality,#model,#campaigns,#due{grid-column:1/-1}}
+@media(min-width:900px){main{grid-template-columns:repeat(2,minmax(0,1fr))}.pair{display:grid;grid-template-columns:2fr 3fr;gap:24px}#overview,#segments,#personas,#prospects,#quality,#model,#campaigns,#due{grid-column:1/-1}}
 .kpis{display:grid;grid-template-columns:repeat(auto-fit,minmax(125px,1fr));gap:12px;margin:8px 0}.kpis div{border-left:3px solid var(--a);padding-left:10px}dt{color:var(--soft);font-size:.85rem}dd{margin:0;font-size:1.5rem;font-weight:600;font-variant-numeric:tabular-nums}dd.note{font-size:.8rem;font-weight:400;color:var(--soft)}
 .chips{list-style:none;display:flex;flex-wrap:wrap;gap:6px;margin:10px 0 0;padding:0}.chips li{background:var(--wash);border-radius:99px;padding:2px 12px;font-size:.85rem}
 figure{margin:8px 0;max-width:560px}svg{display:block;width:100%;height:auto;overflow:visible}text{font:14px system-ui,sans-serif;fill:var(--ink)}text.s{font-size:12px;fill:var(--soft)}text.m{text-anchor:middle;font-size:13px}text.e{text-anchor:end}text.on{fill:var(--on)}
@@ -421,7 +421,7 @@ details{margin-top:6px}data{white-space:nowrap}summary{cursor:pointer;color:var(
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,260px),1fr));gap:12px}article{background:var(--wash);border-radius:8px;padding:10px 14px}article h3{margin:0}article p{margin:4px 0;font-size:.9rem;color:var(--ink)}
 footer{padding:16px;font-size:.82rem}
 @media(max-width:640px){.pair{grid-template-columns:minmax(0,1fr)}}@media(max-width:480px){header,main,footer{padding-left:8px;padding-right:8px}section{padding:12px 10px}th,td{padding:5px 3px}table{font-size:.76rem}thead th{white-space:normal}text{font-size:17px}text.s{font-size:15px}text.m{font-size:14px}.kpis{grid-template-columns:repeat(2,minmax(0,1fr))}dd{font-size:1.25rem}#segments :is(table,thead,tbody,.more,.more td){display:block}#segments tr:not(.more){display:grid;grid-template-columns:minmax(0,3fr) minmax(0,4fr) minmax(0,3fr) minmax(0,4fr)}#segments tr:not(.more)>:first-child{grid-column:1/-1;border:0;padding-bottom:0}}
-@media print{:root{--paper:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--wash:#eee}body{font-size:11px}nav{display:none}section{border:0;padding:8px 0}main{display:block}.pair{display:block}.scroll{overflow:visible}table,.key,.chips li,article p{font-size:10px}.more td,small,dd.note,footer{font-size:9px}th,td{padding:3px 6px}figure{max-width:340px}details:not([open]){display:none}h2,h3,section>p,tr:has(+.more){break-after:avoid}figure,tr,article,.kpis,#segments .scroll,#due{break-inside:avoid}}$$; -- how a report looks: light and dark, from a phone to paper
+@media print{:root{--paper:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--wash:#eee}body{font-size:11px}nav{display:none}section{border:0;padding:8px 0}main{display:block}.pair{display:block}.scroll{overflow:visible}table,.key,.chips li,article p{font-size:10px}dd{font-size:14px}.more td,small,dd.note,footer{font-size:9px}footer{break-before:avoid}th,td{padding:3px 6px}figure{max-width:340px}details:not([open]){display:none}h2,h3,section>p,tr:has(+.more){break-after:avoid}figure,tr,article,.kpis,#segments .scroll,#due{break-inside:avoid}}$$; -- how a report looks: light and dark, from a phone to paper
 
 CREATE FUNCTION crm_profile_internal.report_sections(OUT place integer, OUT name text, OUT view text) RETURNS SETOF record
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
