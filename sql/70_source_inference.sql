@@ -1,11 +1,18 @@
 -- Inference: the meaning of somebody's tables and columns, judged by names, types, keys and the first rows
 
+CREATE FUNCTION crm_profile_internal.plain_letters(name text) RETURNS text
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	RETURN CASE WHEN name !~ '[^ -~]' THEN name
+		ELSE (SELECT CASE getdatabaseencoding() WHEN 'UTF8' THEN regexp_replace(normalize(s.spelt, NFKD), '[\u0300-\u036f]', '', 'g') ELSE s.spelt END
+			FROM (SELECT replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(name, 'ä', 'ae'), 'ö', 'oe'), 'ü', 'ue'), 'Ä', 'Ae'), 'Ö', 'Oe'), 'Ü', 'Ue'), 'ß', 'ss'), 'ø', 'o'), 'Ø', 'O'), 'ł', 'l'), 'æ', 'ae') AS spelt) s) END;
+COMMENT ON FUNCTION crm_profile_internal.plain_letters IS 'a name without accents: Stueck for Stück, prenom for prénom';
+
 CREATE FUNCTION crm_profile_internal.snake_name(name text) RETURNS text
-	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
 	-- most names are so already
 	RETURN CASE WHEN name ~ '^[a-z0-9]+(_[a-z0-9]+)*$' THEN name
-		ELSE lower(regexp_replace(regexp_replace(regexp_replace(name, '([A-Z])([A-Z][a-z])', '\1_\2', 'g'), '([a-z0-9])([A-Z])', '\1_\2', 'g'), '[^[:alnum:]]+', '_', 'g')) END;
-COMMENT ON FUNCTION crm_profile_internal.snake_name IS 'a name in snake_case: email_address for EmailAddress and emailAddress, e_mail_address for E-Mail Address';
+		ELSE lower(regexp_replace(regexp_replace(regexp_replace(crm_profile_internal.plain_letters(name), '([A-Z])([A-Z][a-z])', '\1_\2', 'g'), '([a-z0-9])([A-Z])', '\1_\2', 'g'), '[^[:alnum:]]+', '_', 'g')) END;
+COMMENT ON FUNCTION crm_profile_internal.snake_name IS 'a name in snake_case and plain letters: email_address for EmailAddress and emailAddress, e_mail_address for E-Mail Address, groesse for Größe';
 
 CREATE FUNCTION crm_profile_internal.squashed(name text) RETURNS text
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -27,9 +34,9 @@ CREATE FUNCTION crm_profile_internal.amount_rank(name text) RETURNS integer
 			WHEN n.plain ~ '^(total|amount_?total|total_?(amount|sales|price|value|due|sum|ttc|revenue|gross|gross_?amount)|gross_?total|total_?order|gesamt_?(betrag|summe|preis)?|summe|totale|(order|invoice|sales?|receipt|bill|purchase|transaction|bestell|rechnungs?|auftrags?)_?(grand_?)?(total|amount|value|sum|betrag|summe|wert)|payment_?(amount|value)|(montant|importe|importo)_?total[e]?|revenue|turnover|umsatz|line_?(total|amount)|row_?total)$' THEN 3
 			WHEN n.plain ~ '^total_?paid' THEN 4
 			WHEN n.plain ~ '(sub_?total|item_?total|payment_?total|(^|_)net(_|$)|untaxed|products|due|invoiced|(^|_)(real|base)(_|$)|presentment)' AND n.plain ~ '(total|amount|revenue|paid)' THEN 7
-			WHEN n.plain ~ '(^|_)(amount|betrag|montant|importe|importo|bedrag|valor|revenue|turnover|umsatz|spent|paid)(_|$)' THEN 5
+			WHEN n.plain ~ '(^|_)(amount|betrag|montant|importe|importo|bedrag|valor|belop|beloep|belopp|kwota|tutar|castka|osszeg|revenue|turnover|umsatz|spent|paid)(_|$)' THEN 5
 			WHEN n.plain ~ '(total|gesamt|summe|sum$|amount|betrag|revenue)' THEN 6
-			WHEN n.plain ~ '(price|preis|prix|precio|prezzo|prijs|preco)' THEN 8
+			WHEN n.plain ~ '(price|preis|prix|precio|prezzo|prijs|preco|(^|_)(pris|cena|hinta|fiyat)(_|$))' THEN 8
 			ELSE 50 END
 		-- tax included or not is said beside the word that counts
 		FROM (SELECT btrim(regexp_replace(regexp_replace(amount_rank.name, '_?((incl|excl|inkl|including|excluding|included|excluded|inc|exc|with|without)_?(tax|vat|mwst)|(tax|vat)_?(incl|excl|included|excluded|inc|exc))', '', 'g'),
@@ -54,7 +61,7 @@ COMMENT ON FUNCTION crm_profile_internal.day_rank IS 'how likely a column of thi
 
 CREATE FUNCTION crm_profile_internal.pieces_named(name text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-	RETURN name ~ '(^|_)(quantity|qty|pieces|units|menge|anzahl|stueck|quantite|cantidad|quantita|quantidade|aantal)(_(ordered|sold|shipped|invoiced))?$|^order_?qty$'; -- whether the name of a column, in snake_case, is one of a number of pieces
+	RETURN name ~ '(^|_)(quantity|qty|qnty|pieces|units|menge|anzahl|stueck(zahl)?|stk|quantite|qte|cantidad|cant|unidades|quantita|qta|pezzi|quantidade|qtde?|aantal|stuks|antal|antall|ilosc|sztuk|adet|mnozstvi|mnozstvo|mennyiseg|darab|maara|cantitate)(_(ordered|sold|shipped|invoiced))?$|^order_?qty$'; -- whether the name of a column, in snake_case, is one of a number of pieces
 
 CREATE FUNCTION crm_profile_internal.look_at(query text) RETURNS jsonb
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 10000; -- runs a query in a security-restricted operation and returns its only value, a jsonb

@@ -37,7 +37,7 @@ CREATE TYPE crm_profile.source_model AS ( -- the models and figures of a refresh
 	repeated_keys bigint, -- rows in excess of one per key in the customer table
 	unassigned crm_profile.purchase_history, -- orders without a customer, as one history; NULL: none
 	conflicts jsonb, -- contradictions between segment, lifecycle and P(alive), with the number of customers of each; of a sample if there are more than 100 000 customers
-	scheme_problems text[], -- segments that no customer can be in, and scores shared by many customers; NULL: none
+	scheme_problems text[], -- segments that no customer can be in, scores shared by many customers, order lines that cannot be read; NULL: none
 	deciles numeric[], -- where the deciles of the buyers from the second up begin
 	horizon_days integer, -- the days ahead that the source looks, in customer_profile and in tests of forecasts
 	attributes_gain double precision, -- log-likelihood by customer that knowing the attributes gained in forecasts of the past; NULL: not tried

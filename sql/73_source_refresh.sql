@@ -522,6 +522,7 @@ DECLARE
 	unassigned CONSTANT crm_profile.purchase_history := model.unassigned;
 	columns text;
 	key_number smallint;
+	lines_problem text := (SELECT p FROM unnest(model.scheme_problems) p WHERE NOT fit AND p LIKE 'some order lines%');
 BEGIN
 	model.fitted_at := started;
 	-- as one customer, so that lines of an order are summed like those of customers
@@ -556,7 +557,7 @@ BEGIN
 			INTO model.second_purchase_days USING today, least(1, 100000 / greatest(model.customers, 1)::double precision);
 		PERFORM crm_profile_internal.refresh_labels(src, today);
 		IF src.line_query IS NOT NULL THEN
-			PERFORM crm_profile_internal.refresh_complements(src);
+			lines_problem := crm_profile_internal.refresh_complements(src);
 		END IF;
 	END IF;
 
@@ -566,7 +567,8 @@ BEGIN
 	SELECT array_agg(v.problem ORDER BY v.place) INTO model.scheme_problems FROM (
 		SELECT 1 AS place, 'at least 60 % have the same ' || string_agg(p.dimension, ', and the same ' ORDER BY p.place) || ': such scores tell little' AS problem
 			FROM problem p WHERE p.problem = 'tied scores' AND p.percent >= 60
-		UNION ALL SELECT 2, 'no customer can be ' || string_agg(p.segments[1], ', ' ORDER BY p.place) || ': each of their cells needs a score that nobody has' FROM problem p WHERE p.problem = 'empty segment') v
+		UNION ALL SELECT 2, 'no customer can be ' || string_agg(p.segments[1], ', ' ORDER BY p.place) || ': each of their cells needs a score that nobody has' FROM problem p WHERE p.problem = 'empty segment'
+		UNION ALL SELECT 3, lines_problem) v
 		WHERE v.problem IS NOT NULL;
 	PERFORM crm_profile_internal.source_keep_model(src, model);
 END $$; -- part of a refresh: stores findings about the data and the labels; without_customer: number of orders without one, NULL if not counted, -1 for no change; fit: includes what takes long

@@ -71,7 +71,7 @@ CREATE FUNCTION crm_profile_internal.due_rows(customer text, due integer, histor
 
 ---------------------------------------------------------------- complements
 
-CREATE FUNCTION crm_profile_internal.refresh_complements(src crm_profile.source_definition) RETURNS void
+CREATE FUNCTION crm_profile_internal.refresh_complements(src crm_profile.source_definition, OUT problem text)
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	min_support double precision;
@@ -106,9 +106,10 @@ BEGIN
 				RAISE;
 			END IF;
 			lines := readable;
+			problem := 'some order lines cannot be read: what reads them stops there; check_source names the argument';
 		END;
 	END LOOP;
-END $$; -- part of a refresh that fits models: finds the complements of each product, up to five, in at least five baskets, and surely not by chance
+END $$; -- part of a refresh that fits models: finds the complements of each product, up to five, in at least five baskets, and surely not by chance; problem: what readers should know of the lines, NULL for nothing
 
 CREATE FUNCTION crm_profile_internal.source_build_complements(src crm_profile.source_definition) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -92,6 +92,17 @@ SELECT crm_profile.alter_source('t', attributes => '{city,satisfied}', best => '
 SELECT crm_profile.alter_source('t', attributes => '{city,"EmailAddress",contact,reachable,account,nick,"Nachname","initial = left(nick, 1)"}', best => 'Champions');
 SELECT crm_profile.drop_source('t');
 
+-- other languages, with accents and without: a price and a quantity, a telephone number, a first name
+CREATE TABLE kunde (kundenr int PRIMARY KEY, "Téléphone" bigint, "Prénom" text, "Größe" int);
+INSERT INTO kunde SELECT i, 4790000000 + i, 'A' || i % 3, 150 + i % 40 FROM generate_series(1, 90) i;
+CREATE TABLE emne (kundenr int PRIMARY KEY, "Téléphone" bigint, "Prénom" text, "Größe" int);
+CREATE TABLE linje ("OrderNo" int, "LineNo" int, kundenr int, dato date, antall int, pris numeric, PRIMARY KEY ("OrderNo", "LineNo"));
+INSERT INTO linje SELECT o, l, 1 + o % 90, date '2025-01-01' + o % 300, 1 + l, 5 FROM generate_series(1, 300) o, generate_series(1, 2) l;
+SELECT argument, value FROM crm_profile.create_source('s', 'kunde', 'linje', prospects => 'emne', as_of => '2025-11-30') WHERE argument IN ('amount', 'order_key', 'attributes');
+SELECT crm_profile.drop_source('s');
+SELECT n.name, s.snake, crm_profile_internal.pieces_named(s.snake) AS pieces FROM unnest('{Stück,Quantité,Größe,Straße,Množství,Ilość,Antall,OrderQty,ÅrsModell,E-Mail Adresse}'::text[]) WITH ORDINALITY n(name, place), LATERAL (SELECT crm_profile_internal.snake_name(n.name) AS snake) s ORDER BY n.place;
+DROP TABLE kunde, emne, linje;
+
 -- misspelt or repeated names are errors
 SELECT crm_profile.profile_fit(p, '{"ignore": ["id", "nik"]}') IS NULL FROM person p;
 SELECT crm_profile.attribute_relevance(p, satisfied, '{id,nik}') IS NULL FROM person p;
