@@ -20,16 +20,13 @@ BEGIN
 	RETURN (SELECT string_agg(DISTINCT k, ', ' ORDER BY k) FROM unnest(found) k);
 END $$;
 SELECT setseed(0.5);
-CREATE TABLE bought AS SELECT 1 + floor(3000 * random() ^ 2)::bigint AS n, date '2024-01-01' + floor(600 * random())::integer AS day, round((5 + 90 * random())::numeric, 2) AS total FROM generate_series(1, 9000);
+CREATE TABLE bought AS SELECT 1 + floor(3000 * random() ^ 2)::bigint AS n, date '2024-01-01' + floor(600 * random())::integer AS day, round((5 + 90 * random())::numeric, 2) AS total FROM generate_series(1, 4000);
 -- a few customers without orders lie together, and many orders belong to nobody in the table
 CREATE TABLE of_integers AS SELECT n::integer AS id FROM generate_series(1, 2600) n WHERE n % 7 > 0 AND n NOT BETWEEN 400 AND 900;
-CREATE TABLE of_bigints AS SELECT id::bigint * 10000000000 AS id FROM of_integers;
 CREATE TABLE of_texts AS SELECT 'K' || md5(id::text) AS id FROM of_integers;
 CREATE TABLE of_uuids AS SELECT md5(id::text)::uuid AS id FROM of_integers;
-CREATE TABLE of_texts_by_byte (id text COLLATE "C");
-INSERT INTO of_texts_by_byte SELECT id FROM of_texts;
 CREATE TABLE case_ (place serial, name text, key text, order_key text);
-INSERT INTO case_ (name, key, order_key) VALUES ('of_integers', 'integer', 'n::integer'), ('of_bigints', 'bigint', 'n * 10000000000'), ('of_texts', 'text', '''K'' || md5(n::text)'), ('of_uuids', 'uuid', 'md5(n::text)::uuid'), ('of_texts_by_byte', 'text COLLATE "C"', '''K'' || md5(n::text)');
+INSERT INTO case_ (name, key, order_key) VALUES ('of_integers', 'integer', 'n::integer'), ('of_texts', 'text', '''K'' || md5(n::text)'), ('of_uuids', 'uuid', 'md5(n::text)::uuid');
 DO $$
 DECLARE
 	c case_;
@@ -50,12 +47,11 @@ BEGIN
 	END LOOP;
 END $$;
 CREATE TABLE question (place serial, query text);
-INSERT INTO question (query) VALUES ('SELECT * FROM %2$I.customer_profile'), ('SELECT * FROM %2$I.customer_profile WHERE value_tier = ''A'''), ('SELECT * FROM %2$I.customer_profile WHERE predicted_tier = ''C'''),
+INSERT INTO question (query) VALUES ('SELECT * FROM %2$I.customer_profile'), ('SELECT * FROM %2$I.customer_profile WHERE value_tier = ''A'''),
 	('SELECT h.customer FROM %2$I.customer_history h WHERE NOT EXISTS (SELECT FROM %1$I c WHERE c.id = h.customer)'), ('SELECT h.* FROM %2$I.customer_history h WHERE EXISTS (SELECT FROM %1$I c WHERE c.id = h.customer)'),
 	('SELECT c.id, h.customer FROM %1$I c JOIN %2$I.customer_history h ON h.customer = c.id WHERE left(md5(c.id::text), 2) = ''8a'''),
 	('SELECT c.id, c.ctid, h.customer, h.history FROM %1$I c LEFT JOIN %2$I.customer_history h ON h.customer = c.id'),
-	('SELECT n, s.* FROM generate_series(1, 3) n, LATERAL (SELECT count(h.history), count(*) FILTER (WHERE left(md5(c.id::text), 1) > n::text) FROM %1$I c LEFT JOIN %2$I.customer_history h ON h.customer = c.id) s'),
-	('SELECT * FROM %2$I.segment_summary_details');
+	('SELECT n, s.* FROM generate_series(1, 3) n, LATERAL (SELECT count(h.history), count(*) FILTER (WHERE left(md5(c.id::text), 1) > n::text) FROM %1$I c LEFT JOIN %2$I.customer_history h ON h.customer = c.id) s');
 CREATE TABLE asked AS SELECT c.place AS of_case, c.name, q.place, format(q.query, c.name, 's_' || c.name) AS query FROM case_ c, question q;
 SET enable_seqscan = off;
 SET enable_sort = off;
@@ -69,9 +65,10 @@ SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET min_parallel_table_scan_size = 0;
 SET min_parallel_index_scan_size = 0;
-SELECT count(*), count(*) FILTER (WHERE kinds(a.query) IS NOT NULL) > 20 AS by_key, bool_and(answer(a.query) = m.answer) AS same FROM asked a JOIN merged m USING (of_case, place);
+SELECT count(*), count(*) FILTER (WHERE kinds(a.query) IS NOT NULL) > 9 AS by_key, bool_and(answer(a.query) = m.answer) AS same FROM asked a JOIN merged m USING (of_case, place);
 RESET ALL;
 SET client_min_messages = warning;
+SET jit = off;
 SET enable_seqscan = off;
 -- rows without a key on the outer side, and keys of another type
 CREATE TABLE seen AS SELECT CASE WHEN n % 5 > 0 THEN n END AS id FROM generate_series(1, 3000) n;
@@ -102,5 +99,5 @@ SET client_min_messages = warning;
 SELECT crm_profile.drop_source('s_' || name) FROM case_ ORDER BY place;
 DROP OWNED BY regress_crm_key_reader;
 DROP ROLE regress_crm_key_reader;
-DROP TABLE bought, of_smallints, of_integers, of_bigints, of_texts, of_uuids, of_texts_by_byte, orders_of_integers, orders_of_bigints, orders_of_texts, orders_of_uuids, orders_of_texts_by_byte, case_, question, asked, merged, seen, seen_question, seen_merged, as_owner;
+DROP TABLE bought, of_smallints, of_integers, of_texts, of_uuids, orders_of_integers, orders_of_texts, orders_of_uuids, case_, question, asked, merged, seen, seen_question, seen_merged, as_owner;
 DROP FUNCTION answer(text), kinds(text);
