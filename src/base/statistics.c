@@ -280,8 +280,8 @@ NextRatio(int64 k, int64 drawn, int64 marked, int64 total)
 }
 
 /*
- * The chances of so many, and of all on the same side of what is expected, each from the one before,
- * until they vanish.
+ * The chances of so many, and of all on the same side of what is expected, each from the one
+ * before, until they vanish.
  */
 static double
 SumAwayFromMean(int64 k, int direction, int64 drawn, int64 marked, int64 total)
