@@ -45,6 +45,9 @@ SELECT count(*), count(*) FILTER (WHERE (p.n, p.ln, p.rn) IS DISTINCT FROM (f.ba
 FROM (SELECT * FROM plain WHERE l = '{product 71}') p FULL JOIN crm_profile.basket_rules('SELECT * FROM line', 2 / 830.0, product => 'product 71') f ON f.left_side = p.l AND f.right_side = p.r;
 -- confidence
 SELECT count(*) = (SELECT count(*) FROM found WHERE confidence >= 0.25) AS as_asked FROM crm_profile.basket_rules('SELECT * FROM line', 2 / 830.0, 2, min_confidence => 0.25);
+-- many have each and few have both: the chance of at least so few is 1, and that of exactly so few too small for a double
+SELECT left_side, right_side, baskets, left_baskets, p_value, p_adjusted
+FROM crm_profile.basket_rules('SELECT i AS basket, p AS product FROM generate_series(1, 6000) i, (VALUES (0, ''even''), (1, ''odd''), (2, ''other'')) v (rest, p) WHERE CASE WHEN i > 4000 THEN rest = 2 ELSE rest < 2 AND (i % 2 = rest OR i % 100 = 0) END', 0.001) ORDER BY left_side;
 
 -- the same where baskets spill, their lines come in any order and more than once, keys are texts, products numbers
 SET work_mem = '64kB';

@@ -193,6 +193,13 @@ SELECT verdict, information_value, p_value FROM (SELECT (attribute_relevance('sa
 SELECT verdict FROM (SELECT (attribute_relevance(age, true)).* FROM bank) x;
 SELECT verdict FROM (SELECT (attribute_relevance(age, false)).* FROM bank) x;
 SELECT verdict FROM (SELECT (attribute_relevance(i, i <= 20)).* FROM generate_series(1, 500) i) x;
+-- the chance of at least so many among so many: exact fractions, rounded; and of counts with which it took minutes that no cancel ended
+SELECT found, drawn, marked, total, abs(crm_profile_internal.excess_p_value(found, drawn, marked, total) / p - 1) < 1e-9 AS exact
+FROM (VALUES (3, 10, 12, 40, 0.6447388665005763), (2, 10, 12, 40, 0.8867401432192205), (4, 10, 12, 40, 0.3374356579689647), (990, 2000, 2000, 4000, 0.7466774207168382), (1010, 2000, 2000, 4000, 0.2739783642749197),
+	(1100, 2000, 2000, 4000, 1.5074436257524568e-10), (100, 2000, 2000, 4000, 1)) v (found, drawn, marked, total, p);
+SET statement_timeout = '5s';
+SELECT crm_profile_internal.excess_p_value(100, 100000, 100000, 200000) AS far_below, crm_profile_internal.excess_p_value(99900, 100000, 100000, 200000) AS far_above, crm_profile_internal.excess_p_value(1, 1000000000000, 1000000000000, 4000000000000) AS many;
+RESET statement_timeout;
 -- a record of other columns, or none
 SELECT attribute_relevance(r, true) FROM (SELECT ROW(1) AS r UNION ALL SELECT ROW('a'::text, 2)) x;
 SELECT attribute_relevance(NULL::bank, true);

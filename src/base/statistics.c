@@ -259,35 +259,62 @@ ChiSquareTail(double chi_square, double df)
 	}
 }
 
+/* The chance of exactly so many. */
+static double
+HypergeometricChance(int64 found, int64 drawn, int64 marked, int64 total)
+{
+	int64 unmarked = total - marked;
+
+	return exp(lgamma(marked + 1.0) - lgamma(found + 1.0) - lgamma(marked - found + 1.0) +
+			   lgamma(unmarked + 1.0) - lgamma(drawn - found + 1.0) -
+			   lgamma(unmarked - drawn + found + 1.0) - lgamma(total + 1.0) + lgamma(drawn + 1.0) +
+			   lgamma(total - drawn + 1.0));
+}
+
+/* How much likelier k + 1 are than k. */
+static inline double
+NextRatio(int64 k, int64 drawn, int64 marked, int64 total)
+{
+	return (double) (marked - k) * (drawn - k) /
+		   ((double) (k + 1) * (total - marked - drawn + k + 1));
+}
+
+/*
+ * The chances of so many, and of all on the same side of what is expected, each from the one
+ * before, until they vanish.
+ */
+static double
+SumAwayFromMean(int64 k, int direction, int64 drawn, int64 marked, int64 total)
+{
+	int64 least = Max(0, drawn - (total - marked));
+	int64 most = Min(drawn, marked);
+	double chance = HypergeometricChance(k, drawn, marked, total);
+	double sum = chance;
+
+	while (direction > 0 ? k < most : k > least)
+	{
+		CHECK_FOR_INTERRUPTS();
+		chance = direction > 0 ? chance * NextRatio(k, drawn, marked, total)
+							   : chance / NextRatio(k - 1, drawn, marked, total);
+		k += direction;
+		sum += chance;
+		if (chance <= sum * DBL_EPSILON)
+			break;
+	}
+	return sum;
+}
+
 double
 HypergeometricTail(int64 found, int64 drawn, int64 marked, int64 total)
 {
-	int64 most = Min(drawn, marked);
-	int64 unmarked = total - marked;
-	double chance;
-	double sum;
-
-	if (found <= Max(0, drawn - unmarked))
+	if (found <= Max(0, drawn - (total - marked)))
 		return 1.0;
-	if (found > most)
+	if (found > Min(drawn, marked))
 		return 0.0;
-	/* the chance of exactly so many, and then each from the one before, until they vanish */
-	chance = exp(lgamma(marked + 1.0) - lgamma(found + 1.0) - lgamma(marked - found + 1.0) +
-				 lgamma(unmarked + 1.0) - lgamma(drawn - found + 1.0) -
-				 lgamma(unmarked - drawn + found + 1.0) - lgamma(total + 1.0) +
-				 lgamma(drawn + 1.0) + lgamma(total - drawn + 1.0));
-	sum = chance;
-	for (int64 k = found; k < most; k++)
-	{
-		double step =
-			(double) (marked - k) * (drawn - k) / ((double) (k + 1) * (unmarked - drawn + k + 1));
-
-		chance *= step;
-		sum += chance;
-		if (step < 1 && chance < sum * DBL_EPSILON)
-			break;
-	}
-	return Min(1.0, sum);
+	/* far from what is expected chances are too small for a double: sums must not begin there */
+	if ((double) found * total > (double) drawn * marked)
+		return Min(1.0, SumAwayFromMean(found, 1, drawn, marked, total));
+	return Max(0.0, 1 - SumAwayFromMean(found - 1, -1, drawn, marked, total));
 }
 
 /* (the template takes the name of a type) */

@@ -239,11 +239,11 @@ KindIsDue(const DueCustomer *customer, DateADT day, DateADT first, int pause, in
 			start = earlier;
 	}
 	given = start;
-	for (DateADT next = start + pause; next <= day; next++)
+	for (int64 next = (int64) start + pause; next <= day; next++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (next - given >= pause && HappensOn(customer, next, kind) != 0)
-			given = next;
+		if (next - given >= pause && HappensOn(customer, (DateADT) next, kind) != 0)
+			given = (DateADT) next;
 	}
 	return given == day;
 }

@@ -235,14 +235,13 @@ FindMedians(PaymentRows *rows)
 	}
 }
 
-static int
-ByValue(const void *a, const void *b)
-{
-	double x = *(const double *) a;
-	double y = *(const double *) b;
-
-	return (x > y) - (x < y);
-}
+#define ST_SORT SortPValues
+#define ST_ELEMENT_TYPE double
+#define ST_COMPARE(a, b) (*(a) < *(b) ? -1 : *(a) > *(b))
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* Adjusts the p-values as Benjamini and Hochberg do; equal ones share the rank of the last. */
 static void
@@ -252,7 +251,7 @@ AdjustPValues(PaymentRows *rows)
 	int64 rank = n;
 	double least = 1;
 
-	qsort(rows->p_values, n, sizeof(double), ByValue);
+	SortPValues(rows->p_values, n);
 	rows->adjusted = palloc_extended(Max(n, 1) * sizeof(double), MCXT_ALLOC_HUGE);
 	for (int64 i = n - 1; i >= 0; i--)
 	{
