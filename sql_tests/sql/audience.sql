@@ -14,6 +14,7 @@ CREATE TABLE contact AS SELECT i AS customer_id, 'spring'::text AS campaign, dat
 SELECT count(*) > 0 AS created FROM create_source('shop', 'customer', 'orders', as_of => '2025-09-01', attributes => '{young = born > 1980, city}');
 SELECT refresh('shop') IS NOT NULL AS refreshed;
 
+SET max_parallel_workers = 0; -- from here on plans for workers run without: each of many small statements would start some
 -- ---------------------------------------------------------------- audiences
 
 SET client_min_messages TO notice;

@@ -25,6 +25,7 @@ SELECT argument, value, origin FROM create_source('shop', 'customer', 'orders', 
 	contact_cost => 'price') WHERE argument ~ 'campaign|contact|treated|respon';
 SELECT customers_with_profile IS NOT NULL FROM (SELECT refresh('shop')) r (customers_with_profile);
 
+SET max_parallel_workers = 0; -- from here on plans for workers run without: each of many small statements would start some
 -- each customer: what plain SQL finds in the orders
 CREATE VIEW by_hand AS
 SELECT c.customer_id, c.campaign, c.sent, c.grp <> 'control' AS treated,

@@ -56,6 +56,7 @@ ALTER TABLE client ADD PRIMARY KEY (id);
 CREATE TABLE sale AS SELECT id AS client_id, date '2024-12-30' - planted * 30 AS day, 10 + planted * 20::numeric AS amount FROM person;
 SELECT count(*) > 0 AS made FROM create_source('shop', 'client', 'sale', order_customer => 'client_id', as_of => '2024-12-31', clv_model => 'bg/nbd', attributes => '{age,income,town,heads,likes}');
 SELECT refresh('shop') IS NOT NULL AS refreshed;
+SET max_parallel_workers = 0; -- from here on plans for workers run without: each of many small statements would start some
 CREATE TABLE told AS SELECT * FROM customer_groups('shop');
 SELECT count(*) AS groups, sum(customers) AS customers, round(sum(share)::numeric, 9) AS share, min(likeness) > 0.8 AS alike, min(silhouette) > 0.6 AS clear, min(stability) > 0.9 AS stable, count(*) FILTER (WHERE card ~ 'heads|likes') <= 2 AS next_to_no_coins FROM told;
 SELECT regexp_replace(card, '; last.*', '') AS card FROM told ORDER BY customers LIMIT 1;

@@ -31,6 +31,7 @@ INSERT INTO invoice SELECT o.id, o.customer_id, o.ordered_on + 14, (CASE WHEN ch
 SELECT argument, value, origin FROM create_source('shop', 'customer', 'orders', amount => 'amount', as_of => '2025-12-31', payments => 'invoice', payment_amount => 'total') WHERE argument ~ 'payment' ORDER BY argument COLLATE "C";
 SELECT count(*) FROM refresh('shop');
 
+SET max_parallel_workers = 0; -- from here on plans for workers run without: each of many small statements would start some
 -- what plain SQL makes of them
 CREATE VIEW paid AS SELECT customer_id, due_date, total, paid_on::date AS paid, (paid_on::date <= '2025-12-31') IS NOT TRUE AS open, least(coalesce(paid_on::date, '2025-12-31'), '2025-12-31') - due_date AS days, due_date > date '2025-12-31' - 180 AS recent
 	FROM invoice WHERE paid_on::date <= '2025-12-31' OR due_date < '2025-12-31';

@@ -54,6 +54,8 @@ SELECT on_page_are('overview', (SELECT ARRAY[count(*), count(first_purchase), co
 -- revenue on the page is the ledger's, to the cent
 SELECT (SELECT sum(total) FROM sale WHERE day <= '2025-09-20') = (SELECT n FROM (SELECT n, row_number() OVER () AS place FROM on_page('overview') n) p WHERE place = 4) AS the_ledger;
 
+SET max_parallel_workers = 0; -- from here on plans for workers run without: each of many small statements would start some
+SET jit = off; -- each section was compiled once
 -- cards on the page are those of segment_card, and a table of profiles makes the same page
 SELECT count(*) AS cards, count(*) FILTER (WHERE strpos(page, crm_profile_internal.html(c.card)) = 0) AS missing FROM crm_profile.report('s', 'en', '{personas}') page, crm_profile.segment_card('s', 'en') c WHERE c.card IS NOT NULL;
 CREATE TEMP TABLE before_that AS SELECT crm_profile.report('s', 'en', '{overview,segments,forecast,migration,scores,calendar,concentration,cohorts,personas}') AS page;

@@ -44,6 +44,7 @@ SELECT '{"bins": 2, "segments": [{"segment": "a", "cells": [222]}], "conditions"
 
 SELECT count(*) FROM create_source('shop', 'customer', 'orders', amount => 'amount', as_of => '2025-12-31', scheme => 'mine', attributes => '{region, born_late = born > ''1961-01-01''}');
 SELECT count(*) FROM refresh('shop');
+SET max_parallel_workers = 0; -- from here on plans for workers run without: each of many small statements would start some
 -- the first rule that matches, written down
 CREATE FUNCTION by_hand(as_of date) RETURNS TABLE (customer int, segment text) LANGUAGE sql AS $$
 	SELECT p.customer, CASE WHEN p.r_score >= 3 AND c.satisfied >= 7 AND c.feels = 'good' THEN 'Fans' WHEN c.region = 'north' AND p.value_tier = 'A' AND p.r_score IS NOT NULL THEN 'Northern gold'

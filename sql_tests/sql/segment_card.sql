@@ -22,6 +22,7 @@ INSERT INTO client (id, age) VALUES (1001, 30), (1002, 31);
 SELECT count(*) > 0 AS made FROM crm_profile.create_source('shop', 'client', 'sale', order_customer => 'client_id', as_of => '2024-12-31', prospects => 'lead', period => '10 years',
 	attributes => '{age,income,marital_status,children,buys_wine,heads,hobbies,since}');
 SELECT crm_profile.refresh('shop') IS NOT NULL AS refreshed;
+SET max_parallel_workers = 0; -- from here on plans for workers run without: each of many small statements would start some
 CREATE TABLE person AS SELECT c.*, coalesce(p.segment, '(unscored)') AS segment, p.value_tier, p.recency, p.frequency, p.monetary FROM client c JOIN shop.customer_profile p ON p.customer = c.id;
 CREATE TABLE told AS SELECT * FROM crm_profile.segment_card('shop');
 -- a card for each segment, in the order of the scheme, with nothing of two people

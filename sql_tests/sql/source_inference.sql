@@ -15,6 +15,7 @@ INSERT INTO lines SELECT (1000 + i / 4)::text, 's' || i % 9, 'x', 1 + i % 3, tim
 SELECT reason, call FROM crm_profile.suggest_sources_details() \gx
 SELECT * FROM crm_profile.create_source('s', 'customers', 'lines', as_of => '2025-06-01');
 SELECT orders, customers FROM crm_profile.refresh('s');
+SET max_parallel_workers = 0; -- from here on plans for workers run without: each of many small statements would start some
 SELECT count(DISTINCT invoice) AS orders, count(DISTINCT "Customer ID") AS customers FROM lines;
 SELECT count(*) AS wrong FROM s.customer_profile p FULL JOIN (SELECT "Customer ID", count(DISTINCT invoice) AS frequency, sum(price * quantity) AS monetary FROM lines GROUP BY 1) t ON t."Customer ID" = p.customer
 WHERE (p.frequency, p.monetary) IS DISTINCT FROM (t.frequency, t.monetary);

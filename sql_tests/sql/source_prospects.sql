@@ -37,6 +37,7 @@ SELECT * FROM crm_profile.create_source('shop', 'client', 'sale', as_of => '2014
 -- before the first refresh there are prospects, but no scores
 SELECT count(*), count(score), count(reasons) FROM shop.prospect_match;
 SELECT orders, customers FROM crm_profile.refresh('shop');
+SET max_parallel_workers = 0; -- from here on plans for workers run without: each of many small statements would start some
 SELECT attributes, prospects, prospect_key, prospect_customer, best, best_customers, warning FROM crm_profile.sources_details;
 SELECT pg_typeof(prospect), pg_typeof(lifecycle), pg_typeof(score), pg_typeof(lift), pg_typeof(reasons) FROM shop.prospect_match LIMIT 1;
 

@@ -18,6 +18,7 @@ SELECT warning FROM crm_profile.sources_details;
 
 -- ---------------------------------------------------------------- every amount has a line
 SELECT orders, customers FROM crm_profile.refresh('shop');
+SET max_parallel_workers = 0; -- from here on plans for workers run without: each of many small statements would start some
 SELECT newest_order FROM crm_profile.sources_details;
 CREATE VIEW ledger AS SELECT (SELECT sum(monetary) FROM shop.segment_summary) AS summary, (SELECT sum(amount) FROM shop.purchase_calendar) AS calendar;
 SELECT l.summary = s.total AS summary, l.calendar = s.total AS calendar FROM ledger l, (SELECT sum(total) AS total FROM sale) s;

@@ -30,6 +30,7 @@ END $$;
 -- rows are orders: exact amounts, integers, rounded floats; dates, local times, and times that a zone turns into days
 SELECT count(*) FROM crm_profile.create_source('exact', 'customer', 'line', order_customer => 'customer_id', ordered_at => 'sold_on', amount => 'price', as_of => '2025-12-31');
 SELECT * FROM differences('exact');
+SET max_parallel_workers = 0; -- from here on plans for workers run without: each of many small statements would start some
 SELECT count(*) FROM crm_profile.create_source('integers', 'customer', 'line', order_customer => 'customer_id', ordered_at => 'sold_local', amount => 'pieces', cost => 'pieces / 2', as_of => '2025-12-31');
 SELECT * FROM differences('integers');
 SELECT count(*) FROM crm_profile.create_source('floats', 'customer', 'line', order_customer => 'customer_id', ordered_at => 'sold_at', amount => 'weight', cost => 'cost',

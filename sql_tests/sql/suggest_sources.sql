@@ -48,6 +48,7 @@ VALUES (1, 'complete', 'complete', 1, 10, 11, 8, 1.1, '2024-01-05', '2024-04-01'
 	(4, 'canceled', 'canceled', 2, 99, 99, 99, 1, '2024-04-05', '2024-04-05');
 SELECT * FROM pg_temp.looked_at('magento') \gx
 
+SET max_parallel_workers = 0; -- from here on plans for workers run without: each of many small statements would start some
 -- WooCommerce: its own list of customers beside the users of WordPress, no foreign keys
 CREATE SCHEMA woocommerce;
 SET search_path = woocommerce;

@@ -22,6 +22,8 @@ CREATE TABLE o1a PARTITION OF o1 FOR VALUES FROM ('2024-01-01') TO ('2025-01-01'
 INSERT INTO o1 SELECT i, 1 + i % 90, date '2024-01-01' + i % 300, i % 50 FROM generate_series(1, 1000) i;
 SELECT count(*) > 0 AS created FROM create_source('s1', 'c', 'o1', order_customer => 'customer_id', ordered_at => 'ordered_at', amount => 'amount', as_of => '2025-06-01', track_changes => 'keys');
 SELECT refresh('s1') IS NOT NULL, refresh('s1') IS NOT NULL;
+SET max_parallel_workers = 0; -- from here on plans for workers run without: each of many small statements would start some
+SET jit = off;
 CREATE TABLE o1b PARTITION OF o1 FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
 INSERT INTO o1 VALUES (5000, 3, '2025-02-02', 777);
 DROP TABLE o1b;
