@@ -367,7 +367,8 @@ BEGIN
 			ELSE concat_ws('; ', p.phrases, NULLIF(crm_profile_internal.card_behaviour(ARRAY[h.n, h.orders, h.amount, h.silence], ARRAY[h.all_n, h.all_orders, h.all_amount], cards.language), ''),
 				CASE WHEN h.amount >= 0 AND h.all_amount > 0 THEN crm_profile_internal.in_words('card.shares', cards.language, crm_profile_internal.card_percent(h.n / h.all_n, cards.language), crm_profile_internal.card_percent(h.amount / h.all_amount, cards.language))
 					ELSE crm_profile_internal.in_words('card.share', cards.language, crm_profile_internal.card_percent(h.n / h.all_n, cards.language)) END) END,
-			e.example, crm_profile_internal.card_example(e.example_values, p.shown, cards.language)
+			-- where nothing is characteristic of a segment, the first attributes of the customer
+			e.example, crm_profile_internal.card_example(e.example_values, coalesce(p.shown, ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, place) WHERE e.example_values ->> (c ->> 'name') <> '' ORDER BY place LIMIT 4)), cards.language)
 		FROM part h LEFT JOIN crm_profile_internal.segment_phrases(segments, counts, columns, cards.language) p ON p.segment = h.segment
 			LEFT JOIN jsonb_to_recordset(examples) e(segment text, example text, example_values jsonb) ON e.segment = h.segment
 		ORDER BY h."position" NULLS LAST, h.segment;
