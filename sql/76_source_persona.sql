@@ -313,7 +313,8 @@ BEGIN
 				LATERAL (SELECT %2$s p.frequency AS "(frequency)", p.monetary AS "(monetary)", p.recency AS "(recency)") "(row)"),
 		sampled AS MATERIALIZED (SELECT m.*, crm_profile.profile(m.r, (SELECT crm_profile.profile_fit(n.r) FROM member n)) AS profile FROM member m)
 		SELECT DISTINCT ON (a.segment) a.segment, a.customer, to_jsonb(a.r) FROM sampled a JOIN LATERAL (
-			SELECT sum(round(crm_profile.similarity(a.profile, b.profile)::numeric, 6)) AS likeness FROM sampled b WHERE b.segment = a.segment) l ON true
+			-- who has few values is easily like everybody in them
+			SELECT sum(round(crm_profile.similarity(a.profile, b.profile)::numeric, 6)) * (SELECT count(*) FROM jsonb_each_text(to_jsonb(a.r)) v WHERE v.value <> '') AS likeness FROM sampled b WHERE b.segment = a.segment) l ON true
 		ORDER BY a.segment, l.likeness DESC NULLS LAST, a.customer COLLATE "C"$sql$,
 		people, (SELECT string_agg(format('p.%I, ', n), '' ORDER BY place) FROM unnest(attributes) WITH ORDINALITY u(n, place)),
 		crm_profile_internal.same_key(key_type, 'p.customer', 'd.customer'), key_type, 100 * greatest(jsonb_array_length(parts), 1)) USING parts;
