@@ -400,7 +400,6 @@ CREATE FUNCTION crm_profile_internal.search_rule(source text, segment text, colu
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	rule jsonb;
-	profile_model crm_profile.profile_model;
 	-- whether text is a number must not depend on the values
 	words CONSTANT jsonb := (SELECT jsonb_build_object('min_count', 5, 'range_count', 5, 'kinds', coalesce(jsonb_object_agg(a.attname, 'nominal'), '{}')) FROM pg_attribute a
 		WHERE a.attrelid IN (to_regclass(format('%I.customer_profile', source)), to_regclass(format('%I.customer_attributes', source))) AND a.attname = ANY (columns)
@@ -408,8 +407,10 @@ DECLARE
 	people CONSTANT text := format('%s x, LATERAL (SELECT %s) "(row)" WHERE crm_profile_internal.in_sample(x.customer::text, $2)', crm_profile_internal.source_people(source),
 		(SELECT string_agg(format('x.%I', c), ', ' ORDER BY place) FROM unnest(columns) WITH ORDINALITY u(c, place)));
 BEGIN
-	EXECUTE format('SELECT crm_profile.profile_fit("(row)", $1) FROM %s', people) INTO profile_model USING words, share;
-	EXECUTE format('SELECT crm_profile_internal.segment_rule(crm_profile.profile("(row)", $1), coalesce(x.segment, ''(unscored)'') = $3, $1) FROM %s', people) INTO rule USING profile_model, share, segment;
+	-- the sample is read once, for the model and for the rule
+	EXECUTE format('WITH person AS MATERIALIZED (SELECT "(row)" AS r, coalesce(x.segment, ''(unscored)'') = $3 AS member FROM %s),
+			model AS MATERIALIZED (SELECT crm_profile.profile_fit(p.r, $1) AS m FROM person p)
+		SELECT crm_profile_internal.segment_rule(crm_profile.profile(p.r, m.m), p.member, m.m) FROM person p, model m', people) INTO rule USING words, share, segment;
 	RETURN rule;
 END $$; -- with the rights of the reader: segment_rule() of a segment, over columns of source_people(), for a share of the customers
 
