@@ -313,7 +313,8 @@ BEGIN
 				LATERAL (SELECT %2$s p.frequency AS "(frequency)", p.monetary AS "(monetary)", p.recency AS "(recency)") "(row)"),
 		sampled AS MATERIALIZED (SELECT m.*, crm_profile.profile(m.r, (SELECT crm_profile.profile_fit(n.r) FROM member n)) AS profile FROM member m)
 		SELECT DISTINCT ON (a.segment) a.segment, a.customer, to_jsonb(a.r) FROM sampled a JOIN LATERAL (
-			SELECT sum(round(crm_profile.similarity(a.profile, b.profile)::numeric, 6)) AS likeness FROM sampled b WHERE b.segment = a.segment) l ON true
+			-- who has few values is easily like everybody in them
+			SELECT sum(round(crm_profile.similarity(a.profile, b.profile)::numeric, 6)) * (SELECT count(*) FROM jsonb_each_text(to_jsonb(a.r)) v WHERE v.value <> '') AS likeness FROM sampled b WHERE b.segment = a.segment) l ON true
 		ORDER BY a.segment, l.likeness DESC NULLS LAST, a.customer COLLATE "C"$sql$,
 		people, (SELECT string_agg(format('p.%I, ', n), '' ORDER BY place) FROM unnest(attributes) WITH ORDINALITY u(n, place)),
 		crm_profile_internal.same_key(key_type, 'p.customer', 'd.customer'), key_type, 100 * greatest(jsonb_array_length(parts), 1)) USING parts;
@@ -367,7 +368,8 @@ BEGIN
 			ELSE concat_ws('; ', p.phrases, NULLIF(crm_profile_internal.card_behaviour(ARRAY[h.n, h.orders, h.amount, h.silence], ARRAY[h.all_n, h.all_orders, h.all_amount], cards.language), ''),
 				CASE WHEN h.amount >= 0 AND h.all_amount > 0 THEN crm_profile_internal.in_words('card.shares', cards.language, crm_profile_internal.card_percent(h.n / h.all_n, cards.language), crm_profile_internal.card_percent(h.amount / h.all_amount, cards.language))
 					ELSE crm_profile_internal.in_words('card.share', cards.language, crm_profile_internal.card_percent(h.n / h.all_n, cards.language)) END) END,
-			e.example, crm_profile_internal.card_example(e.example_values, p.shown, cards.language)
+			-- where nothing is characteristic of a segment, the first attributes of the customer
+			e.example, crm_profile_internal.card_example(e.example_values, coalesce(p.shown, ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, place) WHERE e.example_values ->> (c ->> 'name') <> '' ORDER BY place LIMIT 4)), cards.language)
 		FROM part h LEFT JOIN crm_profile_internal.segment_phrases(segments, counts, columns, cards.language) p ON p.segment = h.segment
 			LEFT JOIN jsonb_to_recordset(examples) e(segment text, example text, example_values jsonb) ON e.segment = h.segment
 		ORDER BY h."position" NULLS LAST, h.segment;
@@ -398,7 +400,6 @@ CREATE FUNCTION crm_profile_internal.search_rule(source text, segment text, colu
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	rule jsonb;
-	profile_model crm_profile.profile_model;
 	-- whether text is a number must not depend on the values
 	words CONSTANT jsonb := (SELECT jsonb_build_object('min_count', 5, 'range_count', 5, 'kinds', coalesce(jsonb_object_agg(a.attname, 'nominal'), '{}')) FROM pg_attribute a
 		WHERE a.attrelid IN (to_regclass(format('%I.customer_profile', source)), to_regclass(format('%I.customer_attributes', source))) AND a.attname = ANY (columns)
@@ -406,8 +407,10 @@ DECLARE
 	people CONSTANT text := format('%s x, LATERAL (SELECT %s) "(row)" WHERE crm_profile_internal.in_sample(x.customer::text, $2)', crm_profile_internal.source_people(source),
 		(SELECT string_agg(format('x.%I', c), ', ' ORDER BY place) FROM unnest(columns) WITH ORDINALITY u(c, place)));
 BEGIN
-	EXECUTE format('SELECT crm_profile.profile_fit("(row)", $1) FROM %s', people) INTO profile_model USING words, share;
-	EXECUTE format('SELECT crm_profile_internal.segment_rule(crm_profile.profile("(row)", $1), coalesce(x.segment, ''(unscored)'') = $3, $1) FROM %s', people) INTO rule USING profile_model, share, segment;
+	-- the sample is read once, for the model and for the rule
+	EXECUTE format('WITH person AS MATERIALIZED (SELECT "(row)" AS r, coalesce(x.segment, ''(unscored)'') = $3 AS member FROM %s),
+			model AS MATERIALIZED (SELECT crm_profile.profile_fit(p.r, $1) AS m FROM person p)
+		SELECT crm_profile_internal.segment_rule(crm_profile.profile(p.r, m.m), p.member, m.m) FROM person p, model m', people) INTO rule USING words, share, segment;
 	RETURN rule;
 END $$; -- with the rights of the reader: segment_rule() of a segment, over columns of source_people(), for a share of the customers
 

@@ -19,7 +19,7 @@ SELECT attribute, bin, rows, targets FROM card, match_card(mm) WHERE attribute !
 SELECT count(*) AS noise FROM card, match_card(mm) WHERE attribute IN ('noise', 'since');
 CREATE VIEW truth AS
 	SELECT 'income' AS attribute, income::text AS bin, count(*) AS rows, count(*) FILTER (WHERE target) AS targets FROM person WHERE income IN (-999, 666666) GROUP BY 2
-	UNION ALL SELECT 'age', CASE WHEN age < 30 THEN 'below 30' WHEN age < 45 THEN '30 to below 45' WHEN age < 60 THEN '45 to below 60' ELSE '60 and more' END, count(*), count(*) FILTER (WHERE target) FROM person GROUP BY 2
+	UNION ALL SELECT 'age', CASE WHEN age < 30 THEN 'up to 29' WHEN age < 45 THEN '30 to 44' WHEN age < 60 THEN '45 to 59' ELSE '60 and more' END, count(*), count(*) FILTER (WHERE target) FROM person GROUP BY 2
 	UNION ALL SELECT 'job', CASE WHEN job IN ('student', 'retired') THEN 'group' WHEN job IN ('services', 'refused') THEN job ELSE 'others' END, count(*), count(*) FILTER (WHERE target) FROM person GROUP BY 2
 	UNION ALL SELECT 'education', CASE WHEN education = 'master' THEN 'master and more' ELSE 'below master' END, count(*), count(*) FILTER (WHERE target) FROM person GROUP BY 2;
 SELECT count(*) AS bins_of_truth, count(c.rows) AS found, bool_and(c.rows = t.rows AND c.targets = t.targets) AS counts FROM card, truth t
@@ -48,6 +48,10 @@ SELECT bin, rows, targets FROM (SELECT match_fit(profile(f, m), target, m, '{"sp
 CREATE TABLE gap AS SELECT i AS id, 20 + i % 60 AS age, NULL::int AS n, NULL::date AS d, 7 AS seven, (i % 60 < 20) <> (i % 13 = 0) AS target FROM generate_series(1, 4000) i;
 SELECT c.attribute, c.bin, c.rows FROM (SELECT match_fit(profile(g, m), target, m, '{"breaks": {"age": [30, 45], "n": [1], "d": ["2020-01-01"]}}') AS mm FROM gap g, (SELECT profile_fit(g, '{"ignore": ["id", "target"]}') AS m FROM gap g) x) y, match_card(mm) c;
 SELECT DISTINCT c.attribute FROM (SELECT match_fit(profile(g, m), target::int, m, '{"breaks": {"age": [30, 45]}}') AS mm FROM gap g, (SELECT profile_fit(g, '{"ignore": ["id", "target"]}') AS m FROM gap g) x) y, match_card(mm) c;
+-- whole numbers: borders between them, none in between, numbers that a profile does not hold exactly
+CREATE TABLE whole AS SELECT (i % 7)::smallint AS n, i % 7 * 100000000::bigint AS large, i % 7 / 1.0 AS fraction, (i % 7 < 3) <> (i % 11 = 0) AS target FROM generate_series(1, 2000) i;
+SELECT c.attribute, c.bin, c.rows FROM (SELECT match_fit(profile(g, m), target, m, '{"breaks": {"n": [1, 1.2, 1.8, 3.5], "large": [200000000], "fraction": [1, 4]}}') AS mm FROM whole g, (SELECT profile_fit(g, '{"ignore": ["target"]}') AS m FROM whole g) x) y, match_card(mm) c;
+SELECT r.attribute, array_agg(b.bin) AS bins FROM unnest((SELECT attribute_relevance(w, target, '{target}', '{"breaks": {"n": [1, 1.2, 1.8, 3.5], "large": [200000000], "fraction": [1, 4]}}') FROM whole w)) r, unnest(r.bins) b GROUP BY 1 ORDER BY 1;
 SELECT count(DISTINCT score) AS scores FROM match_prospects(NULL::int, 'SELECT id, target AS is_target, age, n, d FROM bins.gap', 'SELECT id + 10000, age, n, d FROM bins.gap WHERE id <= 60', options => '{"breaks": {"age": [30, 45]}}');
 -- numbers beyond those of profiles count as the largest, and so do borders
 SELECT c.bin, c.rows FROM (SELECT match_fit(profile(r, m), target, m, '{"breaks": {"x": [1e300]}}') AS mm FROM gap, LATERAL (SELECT CASE WHEN target THEN 1e301 ELSE id END::float8 AS x) r, (SELECT profile_fit(r) AS m FROM (SELECT id::float8 AS x FROM gap) r) x) y, match_card(mm) c;

@@ -58,7 +58,7 @@ SELECT match_changes(profile(p, m), mm, 'NaN', '{town}') FROM person p, model, c
 SELECT jsonb_set(mm::text::jsonb, '{targets}', '5')::text::match_model FROM card;
 -- own bins of a card of values
 SELECT bin, rows, round(rate::numeric, 3) = x.mean AS mean FROM (SELECT match_fit(profile(p, m), value, m, '{"breaks": {"age": [30, 60]}}') AS mm FROM person p, model) f, match_card(mm)
-	JOIN (SELECT CASE WHEN age < 30 THEN 'below 30' WHEN age < 60 THEN '30 to below 60' ELSE '60 and more' END AS bin, round(avg(value)::numeric, 3) AS mean FROM person GROUP BY 1) x USING (bin) WHERE attribute = 'age' ORDER BY rows;
+	JOIN (SELECT CASE WHEN age < 30 THEN 'up to 29' WHEN age < 60 THEN '30 to 59' ELSE '60 and more' END AS bin, round(avg(value)::numeric, 3) AS mean FROM person GROUP BY 1) x USING (bin) WHERE attribute = 'age' ORDER BY rows;
 -- ---------------------------------------------------------------- prospects by what they will be worth
 SELECT count(*), bool_and(abs(r.score - s.score) < 20) AS alike, min(r.rank) AS first, bool_and(abs(r.lift - r.score / x.mean) < 1e-9) AS lift, bool_and(p.value > x.mean) AS nearest_are_worth_more, bool_and(r.reasons ~ 'mean') AS reasons
 FROM match_prospects(NULL::int, 'SELECT id, value, age, town, member, score, likes FROM worth.person WHERE id <= 3000', 'SELECT id, age, town, member, score, likes FROM worth.person WHERE id > 5900') r JOIN scored s ON s.id = r.prospect JOIN person p ON p.id = r.nearest_customer,

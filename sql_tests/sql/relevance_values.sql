@@ -49,7 +49,7 @@ SELECT kind, string_agg(format('%s: %s', b.bin, b.rows), '; ' ORDER BY o) AS bin
 	UNION ALL SELECT 'enum', (attribute_relevance((ARRAY['S', 'L'])[1 + i % 2]::size, v)).bins FROM n UNION ALL SELECT 'array', (attribute_relevance(CASE WHEN i % 2 = 0 THEN '{x,y}' ELSE '{y}' END::text[], v)).bins FROM n) x, unnest(bins) WITH ORDINALITY b(bin, rows, mean, median, o) GROUP BY 1 ORDER BY 1;
 -- bins of one's own
 SELECT b.bin, b.rows = count(*) AS rows, abs(b.mean - avg(p.value)) < 1e-9 AS mean FROM unnest((SELECT (attribute_relevance(p, value, '{id,value,town,member,score,likes,since,noise1,noise2,noise3}', '{"breaks": {"age": [30, 60]}, "special": {"age": [40]}}'))[1].bins FROM person p)) b
-	JOIN person p ON b.bin = CASE WHEN age = 40 THEN '40' WHEN age < 30 THEN 'below 30' WHEN age < 60 THEN '30 to below 60' ELSE '60 and more' END GROUP BY b.bin, b.rows, b.mean ORDER BY b.bin COLLATE "C";
+	JOIN person p ON b.bin = CASE WHEN age = 40 THEN '40' WHEN age < 30 THEN 'up to 29' WHEN age < 60 THEN '30 to 59' ELSE '60 and more' END GROUP BY b.bin, b.rows, b.mean ORDER BY b.bin COLLATE "C";
 -- ---------------------------------------------------------------- in parallel plans, the same to the bit
 ALTER TABLE person SET (parallel_workers = 2);
 CREATE TABLE alone AS SELECT attribute_relevance(p, value, '{id}') AS r FROM person p;

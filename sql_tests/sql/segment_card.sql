@@ -21,6 +21,8 @@ CREATE TABLE sale AS SELECT id AS client_id, date '2024-12-30' - CASE WHEN rich 
 INSERT INTO client (id, age) VALUES (1001, 30), (1002, 31);
 SELECT count(*) > 0 AS made FROM crm_profile.create_source('shop', 'client', 'sale', order_customer => 'client_id', as_of => '2024-12-31', prospects => 'lead', period => '10 years',
 	attributes => '{age,income,marital_status,children,buys_wine,heads,hobbies,since}');
+-- before the first refresh nobody has bought: the example is told by the first attributes
+SELECT c.segment, c.customers, c.card, c.example_card, age, income, marital_status, children FROM crm_profile.segment_card('shop') c JOIN client ON id::text = c.example;
 SELECT crm_profile.refresh('shop') IS NOT NULL AS refreshed;
 SET max_parallel_workers = 0; -- from here on plans for workers run without: each of many small statements would start some
 CREATE TABLE person AS SELECT c.*, coalesce(p.segment, '(unscored)') AS segment, p.value_tier, p.recency, p.frequency, p.monetary FROM client c JOIN shop.customer_profile p ON p.customer = c.id;

@@ -68,6 +68,12 @@ AddToDecimalSum(DecimalSum *sum, double number, MemoryContext context)
 	sum->any = true;
 	if (number == 0)
 		return;
+	/* most are whole, and have no more digits than count */
+	if (fabs(number) < 1e15 && number == (double) (int64) number)
+	{
+		sum->sums[0] += (int64) number;
+		return;
+	}
 	if (!isfinite(number) || !RoundToDigits(fabs(number), &decimals, &rounded))
 	{
 		/* converted to numeric as PostgreSQL does, through text */

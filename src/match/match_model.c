@@ -364,21 +364,39 @@ DictionaryText(const ProfileAttribute *att, int code)
 	return code < att->nvalues ? att->values[code] : "(other)";
 }
 
+/* The first range begins with the smallest number of the fit, which is told if it is the only one.
+ */
+static char *
+WholeRange(const float *low, int range, int nranges)
+{
+	double from = low[range];
+	double to = range < nranges - 1 ? low[range + 1] : HUGE_VAL;
+
+	return WholeRangeText(range > 0 || from == ceil(to) - 1 ? from : -HUGE_VAL, to);
+}
+
 static char *
 RangeLabel(const ProfileAttribute *att, const MatchFeature *feature, int bin)
 {
 	int range = bin - 1;
+	const float *low = feature->low;
 
 	if (range >= feature->nranges)
 		return NumberText(att, feature->alone[range - feature->nranges]);
 	if (feature->nranges == 1)
 		return pstrdup(feature->nalone > 0 ? "any other" : "any");
+	if (att != NULL && att->numbers == NUMBERS_WHOLE)
+	{
+		char *label = WholeRange(low, range, feature->nranges);
+
+		if (label != NULL)
+			return label;
+	}
 	if (range == 0)
-		return psprintf("below %s", NumberText(att, feature->low[1]));
+		return psprintf("below %s", NumberText(att, low[1]));
 	if (range == feature->nranges - 1)
-		return psprintf("%s and more", NumberText(att, feature->low[range]));
-	return psprintf("%s to below %s", NumberText(att, feature->low[range]),
-					NumberText(att, feature->low[range + 1]));
+		return psprintf("%s and more", NumberText(att, low[range]));
+	return psprintf("%s to below %s", NumberText(att, low[range]), NumberText(att, low[range + 1]));
 }
 
 /* The words of a group of codes; those outside the dictionary only once. */

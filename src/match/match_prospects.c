@@ -354,19 +354,14 @@ where_to_find(PG_FUNCTION_ARGS)
 		"judged AS (SELECT v.*, v.chance <= 0.05 * pg_catalog.count(*) OVER (ORDER BY v.chance) / "
 		"pg_catalog.count(*) OVER () AS stands FROM tested AS v) ",
 		share, share);
-	appendStringInfo(
-		&query,
-		"SELECT v.attribute, CASE WHEN a.attribute IS NULL THEN v.place ELSE "
-		"crm_profile_internal.whole_range(v.place, a.low::numeric) END, v.people, v.alike, "
-		"v.people::float8 / t.people, v.alike::float8 / t.alike, "
-		"v.alike::float8 * t.people / (t.alike::float8 * v.people), counted.left_out "
-		"FROM counted CROSS JOIN totals AS t LEFT JOIN judged AS v ON v.alike > v.expected "
-		"AND v.chance <= (SELECT pg_catalog.max(chance) FROM judged WHERE stands) "
-		"LEFT JOIN crm_profile.profile_attributes(" PROFILE_MODEL ") AS a "
-		"ON a.attribute = v.attribute AND a.attribute = ANY (%s) "
-		"ORDER BY (v.alike - v.expected) / pg_catalog.sqrt(v.expected) DESC NULLS LAST, "
-		"v.attribute COLLATE \"C\", v.place COLLATE \"C\"",
-		q.whole);
+	appendStringInfoString(
+		&query, "SELECT v.attribute, v.place, v.people, v.alike, "
+				"v.people::float8 / t.people, v.alike::float8 / t.alike, "
+				"v.alike::float8 * t.people / (t.alike::float8 * v.people), counted.left_out "
+				"FROM counted CROSS JOIN totals AS t LEFT JOIN judged AS v ON v.alike > v.expected "
+				"AND v.chance <= (SELECT pg_catalog.max(chance) FROM judged WHERE stands) "
+				"ORDER BY (v.alike - v.expected) / pg_catalog.sqrt(v.expected) DESC NULLS LAST, "
+				"v.attribute COLLATE \"C\", v.place COLLATE \"C\"");
 	ReturnMatches(fcinfo, &q, query.data, 1);
 	return (Datum) 0;
 }

@@ -15,9 +15,7 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
@@ -108,14 +106,6 @@ FindTarget(MatchQuery *q, TupleDesc customers)
 	return target;
 }
 
-static bool
-IsWholeNumber(TupleDesc columns, int attno)
-{
-	Oid type = getBaseType(TupleDescAttr(columns, attno - 1)->atttypid);
-
-	return type == INT2OID || type == INT4OID || type == INT8OID;
-}
-
 /*
  * Finds the columns that customers and prospects share; a notice names the
  * others.
@@ -126,8 +116,6 @@ FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 	int target = FindTarget(q, customers);
 	StringInfoData common;
 	StringInfoData left;
-	Datum *whole = palloc(customers->natts * sizeof(Datum));
-	int nwhole = 0;
 
 	q->by_email = ColumnNamed(customers, "email") > 0 && ColumnNamed(prospects, "email") > 0;
 
@@ -148,8 +136,6 @@ FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 			appendStringInfo(&common, "%su.%s", common.len > 0 ? ", " : "", quote_identifier(name));
 		else
 			appendStringInfo(&left, "%s%s", left.len > 0 ? ", " : "", name);
-		if (there > 1 && IsWholeNumber(customers, i) && IsWholeNumber(prospects, there))
-			whole[nwhole++] = CStringGetTextDatum(name);
 	}
 	if (common.len == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -168,10 +154,6 @@ FindAttributes(MatchQuery *q, TupleDesc customers, TupleDesc prospects)
 		ereport(NOTICE,
 				(errmsg("columns that only one of the queries has are ignored: %s", left.data)));
 	q->attributes = common.data;
-	q->whole = psprintf("%s::text[]",
-						quote_literal_cstr(OidOutputFunctionCall(
-							F_ARRAY_OUT, PointerGetDatum(construct_array(whole, nwhole, TEXTOID, -1,
-																		 false, TYPALIGN_INT)))));
 }
 
 /*

@@ -24,7 +24,6 @@ typedef struct MatchQuery
 	char *target;        /* is_target or the value of a row u */
 	char *best;          /* whether a row u is to be found: a target, or a value above the mean */
 	char *attributes;    /* u."a", u."b", … */
-	char *whole;         /* names of those that are whole numbers in both, an array literal */
 	char *options;       /* of profile_fit, an expression */
 	char *bin_options;   /* of match_fit, an expression */
 	bool learnt;         /* likeness by the points of the card, not by equal or given weights */

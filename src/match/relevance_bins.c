@@ -197,9 +197,14 @@ static char *
 GivenRangeLabel(const CountedAttribute *attribute, int range)
 {
 	const OwnBins *own = attribute->own;
-	char *from = range > 0 ? NumberText(attribute, own->breaks[range - 1].number) : NULL;
-	char *to = range < own->nbreaks ? NumberText(attribute, own->breaks[range].number) : NULL;
+	double low = range > 0 ? own->breaks[range - 1].number : -HUGE_VAL;
+	double high = range < own->nbreaks ? own->breaks[range].number : HUGE_VAL;
+	char *whole = IsWholeNumber(attribute->column.type) ? WholeRangeText(low, high) : NULL;
+	char *from = range > 0 ? NumberText(attribute, low) : NULL;
+	char *to = range < own->nbreaks ? NumberText(attribute, high) : NULL;
 
+	if (whole != NULL)
+		return whole;
 	if (from == NULL)
 		return psprintf("below %s", to);
 	return to == NULL ? psprintf("%s and more", from) : psprintf("%s to below %s", from, to);

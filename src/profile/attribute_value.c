@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "access/htup_details.h"
@@ -27,6 +28,13 @@
 #include "base/local_day.h"
 #include "base/numeric_bytes.h"
 #include "profile/attribute_value.h"
+
+bool
+IsWholeNumber(Oid type)
+{
+	type = getBaseType(type);
+	return type == INT2OID || type == INT4OID || type == INT8OID;
+}
 
 static ColumnClass
 ClassOfType(Oid type)
@@ -113,6 +121,24 @@ ColumnDay(const AttributeColumn *column, Datum value)
 	}
 	t = DatumGetTimestamp(value);
 	return TIMESTAMP_NOT_FINITE(t) ? get_float8_nan() : floor((double) t / USECS_PER_DAY);
+}
+
+char *
+WholeRangeText(double low, double high)
+{
+	/* as far as a profile holds each of them */
+	const double largest = 1 << FLT_MANT_DIG;
+	double first = ceil(low) + 0.0; /* no negative zero */
+	double last = ceil(high) - 1;
+
+	if ((isfinite(low) && fabs(low) > largest) || (isfinite(high) && fabs(high) > largest) ||
+		first > last)
+		return NULL;
+	if (isinf(low))
+		return psprintf("up to %.0f", last);
+	if (isinf(high))
+		return psprintf("%.0f and more", first);
+	return first == last ? psprintf("%.0f", first) : psprintf("%.0f to %.0f", first, last);
 }
 
 char *

@@ -62,6 +62,16 @@ ColumnPosition(const AttributeColumn *column, Datum value)
 	return column->class == COLUMN_DATE ? ColumnDay(column, value) : ColumnNumber(column, value);
 }
 
+/* Whether the values of a type are whole numbers. */
+extern bool IsWholeNumber(Oid type);
+
+/*
+ * A range of whole numbers, from `low` to below `high`, by its first and last: "2 to 3"; "2" if
+ * these are one; "up to 3" or "4 and more" where an end is infinite.  NULL if they are too large
+ * for that, or if no whole number is in between.
+ */
+extern char *WholeRangeText(double low, double high);
+
 /* A day in ISO form. */
 extern char *DayText(double day);
 

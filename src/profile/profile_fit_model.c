@@ -286,6 +286,8 @@ FittedProfileModel(const ProfileFitState *state)
 							 "\"boolean\"}}.",
 							 att->name)));
 		att->joint = column->asymmetric ? ABSENCE_IGNORED : ABSENCE_COUNTS;
+		att->numbers =
+			att->kind == KIND_NUMERIC && IsWholeNumber(column->type) ? NUMBERS_WHOLE : NUMBERS_ANY;
 		att->missing = column->missing + (column->words ? column->words->missing : 0);
 		if (HasRange(att->kind))
 			FindRange(state, column, att);

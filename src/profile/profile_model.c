@@ -19,6 +19,8 @@
 
 static const char *const JointNames[] = {"counts", "ignored", NULL};
 
+static const char *const NumbersNames[] = {"any", "whole", NULL};
+
 static const char *const KindNames[] = {"numeric", "date", "ordinal", "nominal",
 										"boolean", "set",  NULL};
 
@@ -223,6 +225,7 @@ static const ModelField AttributeFields[] = {
 	MODEL_FIELD(ProfileAttribute, "other", other, FIELD_COUNT),
 	MODEL_FIELD(ProfileAttribute, "missing", missing, FIELD_COUNT),
 	MODEL_FIELD(ProfileAttribute, "joint_absence", joint, FIELD_WORD, .words = JointNames),
+	MODEL_FIELD(ProfileAttribute, "numbers", numbers, FIELD_WORD, .words = NumbersNames),
 };
 static const ModelGroup AttributeGroup = {.size = sizeof(ProfileAttribute),
 										  .defaults = &NoAttribute,
@@ -274,6 +277,8 @@ AttributeFault(const ProfileModel *model, const ProfileAttribute *att)
 	if (att->joint == ABSENCE_IGNORED && att->kind != KIND_BOOLEAN && att->kind != KIND_SET)
 		return psprintf("Attribute \"%s\" is no boolean and no set, so nobody lacks it.",
 						att->name);
+	if (att->numbers == NUMBERS_WHOLE && att->kind != KIND_NUMERIC)
+		return psprintf("Attribute \"%s\" is not numeric, so it has no whole numbers.", att->name);
 	if (att->ncounts != att->nvalues)
 		return psprintf("Attribute \"%s\" has %d values, but %d counts.", att->name, att->nvalues,
 						att->ncounts);

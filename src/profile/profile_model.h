@@ -43,6 +43,14 @@ typedef enum JointAbsence
 	ABSENCE_IGNORED = 1
 } JointAbsence;
 
+/* What numbers a numeric attribute has. */
+typedef enum NumbersOf
+{
+	/* stored: never renumber */
+	NUMBERS_ANY = 0,
+	NUMBERS_WHOLE = 1
+} NumbersOf;
+
 typedef struct ProfileAttribute
 {
 	const char *name;
@@ -59,6 +67,7 @@ typedef struct ProfileAttribute
 	int64 other;   /* rows (for sets, elements) with a value outside the dictionary */
 	int64 missing; /* rows without a value */
 	int32 joint;   /* a JointAbsence */
+	int32 numbers; /* a NumbersOf */
 
 	/* derived when a model is read */
 	int slot;
