@@ -1,4 +1,5 @@
-# A plain dump is restored into each newer PostgreSQL installed with its headers: all rows are the same, sources refresh and show the same as before
+# Dumps are restored into each newer PostgreSQL installed with its headers: all rows are the same, sources refresh and show the same as before. A
+# plain dump by a superuser, and one in a directory, by an owner who is none, into a database of theirs, with two jobs
 use strict;
 use warnings;
 use CrmProfile;
@@ -49,6 +50,21 @@ my ($before) = run_command([ @psql, '-d', $old->connstr('shop'), '-f', "$files/s
 like($contents, qr/\(sealed\)/, 'there is something to lose');
 command_ok([ 'pg_dump', '-f', "$files/shop.sql", '-d', $old->connstr('shop') ], 'dumped');
 
+$old->safe_psql('postgres', 'CREATE ROLE keeper LOGIN; CREATE DATABASE owned OWNER keeper');
+my @keeper = ('-U', 'keeper', '-d', $old->connstr('owned'));
+$old->safe_psql('owned', q{
+	CREATE EXTENSION crm_profile;
+	CREATE TABLE customer (id int PRIMARY KEY, region text);
+	INSERT INTO customer SELECT i, 'r' || i % 3 FROM generate_series(1, 60) i;
+	CREATE TABLE orders (customer_id int, day date, amount numeric);
+	INSERT INTO orders SELECT 1 + i % 41, date '2025-01-01' + i, i % 13 FROM generate_series(1, 300) i;
+	SELECT crm_profile.create_source('own', 'customer', 'orders', as_of => '2025-10-29', attributes => '{region}', materialize => true, track_changes => 'keys');
+	SELECT crm_profile.refresh('own')}, extra_params => [ '-U', 'keeper' ]);
+my $summary = 'SELECT segment, customers, monetary FROM own.segment_summary; SELECT count(*), sum(monetary) FROM own.customer_profile';
+my $owned = $old->safe_psql('owned', $summary, extra_params => [ '-U', 'keeper' ]);
+command_ok([ 'pg_dump', '-Fd', '-j2', '-f', "$files/owned", @keeper ], 'dumped by the owner');
+system("chmod -R a+rX $files");
+
 for my $pg_config (@newer)
 {
 	my $version = major($pg_config);
@@ -62,5 +78,10 @@ for my $pg_config (@newer)
 	is($after, $contents, "$version: the same rows");
 	($after) = run_command([ @server, "$restored; $ask -c \"SET client_min_messages = error\" -c \"SELECT customers_written, customers_removed FROM crm_profile.refresh('app') UNION ALL SELECT customers_written, customers_removed FROM crm_profile.refresh('tracked')\" -f $files/shown.sql" ]);
 	is($after, "0|0\n0|0\n$before", "$version: a refresh finds nothing that differs, and the views show the same");
+	$restored = "psql -X -q -d postgres -c 'CREATE ROLE keeper LOGIN' && createdb -O keeper owned && pg_restore --exit-on-error -j2 -U keeper -d owned $files/owned";
+	($after) = run_command([ @server, "$restored && @psql -U keeper -d owned -c \"$summary\"" ]);
+	is($after, $owned, "$version: restored by the owner, with two jobs");
+	($after) = run_command([ @server, "$restored && @psql -U keeper -d owned -c \"SET client_min_messages = error\" -c \"SELECT customers_written, customers_removed FROM crm_profile.refresh('own')\" -c \"$summary\"" ]);
+	is($after, "0|0\n$owned", "$version: the owner refreshes it");
 }
 done_testing();
