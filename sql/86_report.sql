@@ -459,7 +459,8 @@ BEGIN
 		EXECUTE format('SELECT crm_profile_internal.report_%s($1)', section.name) INTO body USING page;
 		IF body <> '' THEN
 			bodies := bodies || format(E'<section id="%1$s" aria-labelledby="%1$s-title"><h2 id="%1$s-title">%2$s</h2>%3$s%4$s</section>\n', section.name, page.words ->> ('section.' || section.name),
-				coalesce('<p>' || (page.words ->> ('lead.' || section.name)) || '</p>', ''), body);
+				-- a sentence that ends in an abbreviation (Mio.) has one full stop
+				coalesce('<p>' || (page.words ->> ('lead.' || section.name)) || '</p>', ''), replace(body, '.</data>.', '.</data>'));
 			links := links || format('<a href="#%s">%s</a> ', section.name, page.words ->> ('section.' || section.name));
 		END IF;
 	END LOOP;
