@@ -952,7 +952,7 @@ BEGIN
 		EXECUTE format('DELETE FROM %I.kept_figures', src.name);
 		EXECUTE format('DROP POLICY IF EXISTS all_visible ON %I.kept_figures', src.name);
 	END IF;
-	-- a policy that cannot be mended in a query that Citus takes apart, and would admit nobody: the customers are a view
+	-- it would admit nobody: customers elsewhere are a view
 	IF src.elsewhere ? 'customers' THEN
 		RETURN;
 	END IF;
@@ -1058,8 +1058,9 @@ END $$; -- drops a table of a source that is no longer needed, if it is there
 
 CREATE FUNCTION crm_profile_internal.source_sees(src crm_profile.source_definition, customer text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-	-- EXISTS, not IN: if a hash of the keys does not fit into work_mem, the planner can still look up each key. Not where
-	-- the keys come from other machines: each look-up would be a query there, and Citus 13 cannot plan two alternatives
+	-- EXISTS, not IN: if a hash of the keys does not fit into work_mem, the planner can still look up each key. Not
+	-- where the keys come from other machines: each look-up would be a query there, and Citus 13 cannot plan two
+	-- alternatives
 	RETURN CASE WHEN src.elsewhere ? 'customers' THEN format('%1$s::%2$s %3$s ANY (SELECT c.%4$I::%2$s FROM %5$s c)', customer, src.key_type, crm_profile_internal.key_equality(src.key_type::regtype), src.customer_key, src.customers)
 		ELSE format('EXISTS (SELECT FROM %s c WHERE %s)', src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), customer)) END;
 COMMENT ON FUNCTION crm_profile_internal.source_sees IS 'SQL condition that whoever asks sees the customer with this key, given as SQL, in the customer table';
