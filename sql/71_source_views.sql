@@ -952,6 +952,10 @@ BEGIN
 		EXECUTE format('DELETE FROM %I.kept_figures', src.name);
 		EXECUTE format('DROP POLICY IF EXISTS all_visible ON %I.kept_figures', src.name);
 	END IF;
+	-- it would admit nobody: customers elsewhere are a view
+	IF src.elsewhere ? 'customers' THEN
+		RETURN;
+	END IF;
 	EXECUTE format('CREATE POLICY all_visible ON %1$I.kept_figures FOR SELECT USING (for_readers AND crm_profile_internal.sees_all(%2$L::regclass, %3$L, %1$L))', src.name, src.customers, src.customer_key);
 	EXECUTE format('COMMENT ON POLICY all_visible ON %I.kept_figures IS ''readers who may read all customers''', src.name);
 END $$; -- the table of figures kept beside stored profiles, empty; dropped where none are stored
@@ -1052,6 +1056,15 @@ BEGIN
 	EXECUTE format('DROP TABLE %I.%I', src.name, "table");
 END $$; -- drops a table of a source that is no longer needed, if it is there
 
+CREATE FUNCTION crm_profile_internal.source_sees(src crm_profile.source_definition, customer text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+	-- EXISTS, not IN: if a hash of the keys does not fit into work_mem, the planner can still look up each key. Not
+	-- where the keys come from other machines: each look-up would be a query there, and Citus 13 cannot plan two
+	-- alternatives
+	RETURN CASE WHEN src.elsewhere ? 'customers' THEN format('%1$s::%2$s %3$s ANY (SELECT c.%4$I::%2$s FROM %5$s c)', customer, src.key_type, crm_profile_internal.key_equality(src.key_type::regtype), src.customer_key, src.customers)
+		ELSE format('EXISTS (SELECT FROM %s c WHERE %s)', src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), customer)) END;
+COMMENT ON FUNCTION crm_profile_internal.source_sees IS 'SQL condition that whoever asks sees the customer with this key, given as SQL, in the customer table';
+
 CREATE FUNCTION crm_profile_internal.source_admit(src crm_profile.source_definition, relation text, other text DEFAULT NULL) RETURNS void
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -1059,12 +1072,9 @@ BEGIN
 	IF EXISTS (SELECT FROM pg_policy WHERE polname = 'customer_visible' AND polrelid = format('%I.%I', src.name, relation)::regclass) THEN
 		EXECUTE format('DROP POLICY customer_visible ON %I.%I', src.name, relation);
 	END IF;
-	-- EXISTS, not IN: if a hash of the keys does not fit into work_mem, the planner can still look up each key
-	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (EXISTS (SELECT FROM %s c WHERE %s)%s)', src.name, relation, src.customers,
-		-- qualified: the customer table may have a column customer
-		crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), format('%I.customer', relation)),
-		CASE WHEN other IS NOT NULL THEN format(' AND (%1$I.%2$I IS NULL OR EXISTS (SELECT FROM %3$s c WHERE %4$s))', relation, other, src.customers,
-			crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), format('%I.%I', relation, other))) END);
+	-- qualified: the customer table may have a column customer
+	EXECUTE format('CREATE POLICY customer_visible ON %I.%I FOR SELECT USING (%s%s)', src.name, relation, crm_profile_internal.source_sees(src, format('%I.customer', relation)),
+		CASE WHEN other IS NOT NULL THEN format(' AND (%1$I.%2$I IS NULL OR %3$s)', relation, other, crm_profile_internal.source_sees(src, format('%I.%I', relation, other))) END);
 	EXECUTE format('COMMENT ON POLICY customer_visible ON %I.%I IS ''customers that the reader sees in the customer table''', src.name, relation);
 END $$; -- creates the row-level policy of a table of a source: whoever may read the customer, and the other one that it names, may read the row
 

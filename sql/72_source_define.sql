@@ -294,6 +294,7 @@ BEGIN
 	RETURN crm_profile_internal.wrapped_sql(concat(format(E'-- refresh runs as %I, with TimeZone %L:\n', current_user, src.time_zone),
 		CASE WHEN shards.orders IS NOT NULL THEN format(E'-- Citus distributes %s: %s\n', shards.orders,
 			CASE WHEN shards.whole THEN 'the workers make the histories, nothing else leaves them' ELSE 'the orders come here, since EXPLAIN shows that the workers cannot make whole histories' END) END,
+		CASE WHEN src.elsewhere ? 'customers' THEN '-- ' || replace(crm_profile_internal.wrapped(format('%s is on other machines: the histories are stored here, and the keys of customers come to them', src.elsewhere -> 'customers' ->> 'given'), 72), E'\n', E'\n--   ') || E'\n' END,
 		(SELECT string_agg(format(E'-- corrected: %s\n', replace(crm_profile_internal.wrapped(l.told, 66), E'\n', E'\n--   ')), '' ORDER BY l.place) FROM crm_profile_internal.source_layers(src) l),
 		coalesce(crm_profile_internal.source_history_query(src), crm_profile_internal.source_orders_query(src)), E';\n\n-- with the settings of the session in which it was created:\n-- ', array_to_string(src.settings, E'\n-- '),
 		format(E'\n\n-- customer_profile:\n%s;', crm_profile_internal.source_profile_query(src, crm_profile_internal.source_today(src))),

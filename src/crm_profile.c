@@ -17,6 +17,7 @@
 #include "source/key_join.h"
 #include "source/label_selectivity.h"
 #include "source/payment_rows.h"
+#include "source/policies_elsewhere.h"
 #include "source/rows_elsewhere.h"
 
 PG_MODULE_MAGIC;
@@ -39,6 +40,7 @@ _PG_init(void)
 	InitNearestWorkers();
 	InitAudience();
 	InitPaymentRows();
+	InitPoliciesElsewhere();
 	InitRowsElsewhere();
 	InitLabelSelectivity();
 	InitKeyJoin();

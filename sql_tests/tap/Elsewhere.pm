@@ -64,7 +64,12 @@ sub answers_of_shop
 		'next product' => q{crm_profile.next_product('shop', '43') v}, 'plan' => q{crm_profile.campaign_plan('shop', 500, 2) v}, 'contacts to be made' => q{crm_profile.plan_contacts('shop', 500, 2) v},
 		'groups' => q{crm_profile.customer_groups('shop', 3) v}, 'nearest' => q{crm_profile.nearest_customers('shop', 43) v}, 'prospects' => q{crm_profile.match_prospects('shop') v}, 'cards' => q{crm_profile.segment_card('shop') v},
 		'drift' => q{crm_profile.segment_drift('shop', '2025-01-01', '2025-05-01') v}, 'value migration' => q{crm_profile.segment_value_migration('shop', '2025-01-01', '2025-05-01') v},
-		'variance' => q{crm_profile.segment_variance('shop') v}, 'faults' => q{crm_profile.check_source('shop') v}, 'description' => q{crm_profile.describe_source('shop') v}, 'now' => q{crm_profile.profile_now('shop', 43) v},
+		'variance' => q{crm_profile.segment_variance('shop') v},
+		# joins that a reader writes
+		'own join' => q{(SELECT c.country, count(*), sum(crm_profile.monetary(h.history, '2025-05-20')) FROM customers c JOIN shop.customer_history h ON h.customer = c.id GROUP BY 1) v},
+		'own join, turned round' => q{(SELECT count(*), sum(c.age) FROM shop.customer_history h JOIN customers c ON c.id = h.customer WHERE c.age > 40) v},
+		'own join of two tables' => q{(SELECT c.country, count(e.customer), count(*) FROM customers c LEFT JOIN shop.customer_history h ON h.customer = c.id LEFT JOIN shop.customer_effect e ON e.customer = c.id GROUP BY 1) v},
+		'own join of a view' => q{(SELECT c.country, p.segment, count(*) FROM shop.customer_profile p JOIN customers c ON c.id = p.customer GROUP BY 1, 2) v}, 'faults' => q{crm_profile.check_source('shop') v}, 'description' => q{crm_profile.describe_source('shop') v}, 'now' => q{crm_profile.profile_now('shop', 43) v},
 		map { ("$_, a day" => "crm_profile.$_('shop', as_of => '2025-01-01') v") } qw(cohort_value costly_customers new_and_returning returning_customer_rate seasonal_buyers second_purchase value_concentration)) if $options{every};
 	# one session: an error is told under the name of its query
 	my $script = ($options{before} // '') . qq{SET timezone = 'UTC';\n};

@@ -39,7 +39,9 @@ sub compare
 $node->safe_psql('shop', "SELECT create_distributed_table('$_', '$columns{$_}', colocate_with => 'none')") for sort keys %columns;
 my ($status, $out, $err) = $node->psql('shop', source_of_shop());
 unlike($err, qr/WARNING/, 'no warnings at create_source');
-like($node->safe_psql('shop', q{SELECT crm_profile.explain_source('shop')}), qr/Citus distributes public\.orders by customer_id: the workers make/, 'the workers make the histories');
+my $explained = $node->safe_psql('shop', q{SELECT crm_profile.explain_source('shop')});
+like($explained, qr/Citus distributes public\.orders by customer_id: the workers make/, 'the workers make the histories');
+like($explained, qr/public\.customers is on other machines: /, 'and it is told where they are stored');
 $node->safe_psql('alone', source_of_shop());
 # a reader who may see the customers of one country
 my $reader = q{GRANT SELECT ON ALL TABLES IN SCHEMA public TO clerk; GRANT USAGE ON SCHEMA shop TO clerk; GRANT SELECT ON ALL TABLES IN SCHEMA shop TO clerk;
@@ -49,7 +51,17 @@ my $here = answers_of_shop($node, 'alone', every => 1);
 my @failed = grep { $here->{$_} !~ /^(\(|$)/ && !/^(report|description)$/ } sort keys %$here;
 is("@failed", '', 'all of it works on one server');
 compare($here, answers_of_shop($node, 'shop', every => 1), 'all distributed');
-compare(answers_of_shop($node, 'alone', every => 1, before => 'SET ROLE clerk;'), answers_of_shop($node, 'shop', every => 1, before => 'SET ROLE clerk;'), 'a reader under a policy');
+my $here_read = answers_of_shop($node, 'alone', every => 1, before => 'SET ROLE clerk;');
+compare($here_read, answers_of_shop($node, 'shop', every => 1, before => 'SET ROLE clerk;'), 'a reader under a policy');
+my $join = q{SELECT count(*) FROM customers c JOIN shop.customer_history h ON h.customer = c.id WHERE c.country <> 'DE'};
+($status, $out, $err) = $node->psql('shop', "SET ROLE clerk; $join");
+like($err, qr/before the library crm_profile is loaded.*repeat the query.*session_preload_libraries/s, 'a join in the first query of a session is an error');
+$node->safe_psql('shop', 'ALTER DATABASE shop SET session_preload_libraries = crm_profile');
+is($node->safe_psql('shop', "SET ROLE clerk; $join"), 0, 'a join shows a reader nobody else');
+($status, $out, $err) = $node->psql('shop', q{SET ROLE clerk; SELECT count(*) FROM customers c JOIN shop.model h ON true JOIN shop.customer_history i ON i.customer = c.id WHERE c.id = 1; RESET ROLE;
+	REVOKE SELECT ON shop.customer_history FROM clerk; SET ROLE clerk; } . $join);
+like($err, qr/permission denied for table customer_history/, 'nor without the right to read it');
+$node->safe_psql('shop', 'GRANT SELECT ON shop.customer_history TO clerk');
 $node->safe_psql($_, q{SELECT crm_profile.alter_source('shop', materialize => true); SELECT crm_profile.refresh('shop')}) for qw(alone shop);
 compare(answers_of_shop($node, 'alone', every => 1), answers_of_shop($node, 'shop', every => 1), 'materialised');
 $node->safe_psql($_, 'DELETE FROM orders WHERE customer_id = 42') for qw(alone shop);
@@ -72,6 +84,8 @@ $node->safe_psql('shop', q{SELECT create_distributed_table('orders', 'id')});
 like($err, qr/Citus distributes relation public\.orders since the source was defined/i, 'orders are distributed later');
 $node->safe_psql('shop', q{SELECT crm_profile.alter_source('shop'); SELECT crm_profile.refresh('shop'); SELECT count(*) FROM crm_profile.check_source('shop')});
 compare($here, answers_of_shop($node, 'shop', every => 1), 'customers on every node, orders by their number');
+$node->safe_psql('shop', $reader);
+compare($here_read, answers_of_shop($node, 'shop', every => 1, before => 'SET ROLE clerk;'), 'customers on every node, a reader under a policy');
 $_->stop for @nodes;
 
 done_testing();

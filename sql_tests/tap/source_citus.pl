@@ -170,6 +170,8 @@ for my $layout (@layouts)
 	my ($name, $distributed) = @$layout;
 	distribute('shop', $_, $distributed || !/^(customers|leads)$/ ? $columns{$_} : undef) for keys %columns;
 	$node->safe_psql('shop', q{SELECT crm_profile.alter_source('shop')});
+	like($node->safe_psql('shop', q{SELECT crm_profile.explain_source('shop')}), qr/^-- public\.customers is on other machines: the histories are stored here/m, "$name: where the histories are");
+	is($node->safe_psql('shop', q{SELECT DISTINCT pg_get_expr(polqual, polrelid) ~ 'EXISTS' FROM pg_policy WHERE polname = 'customer_visible'}), 'f', "$name: policies have no alternatives");
 	# from here on the plans of all statements are logged
 	my $from = -s $node->logfile;
 	$node->safe_psql('postgres', 'ALTER DATABASE shop SET auto_explain.log_min_duration = 0');
@@ -210,6 +212,7 @@ fails('shop', q{SELECT crm_profile.refresh('shop')}, qr/Citus no longer distribu
 $node->safe_psql('shop', q{SELECT crm_profile.alter_source('shop'); SELECT crm_profile.refresh('shop')});
 is($node->safe_psql('shop', q{SELECT count(*) FROM pg_class WHERE relnamespace = 'shop'::regnamespace AND relname IN ('customers', 'orders', 'contacts', 'payments', 'leads', 'visits', 'order_lines')}), 0, 'their views are gone');
 is(answers_of_shop($node, 'shop')->{'customer_profile'}, $here->{'customer_profile'}, 'and all is as before');
+is($node->safe_psql('shop', q{SELECT DISTINCT pg_get_expr(polqual, polrelid) ~ 'EXISTS' FROM pg_policy WHERE polname = 'customer_visible'}), 't', 'policies, too');
 $node->safe_psql('shop', q{SELECT crm_profile.drop_source('shop')});
 is($node->safe_psql('shop', q{SELECT to_regnamespace('shop')}), '', 'nothing is left of the source');
 

@@ -108,4 +108,29 @@
 #define EXPLAIN_STATE_HEADER "commands/explain.h"
 #endif
 
+/*
+ * A table of a query becomes a subquery over itself: what is checked of rights goes along with the
+ * table, and the entry forgets it.
+ */
+#if PG_VERSION_NUM >= 160000
+#define MovePermissions(query, table, inside, entry)                                               \
+	do                                                                                             \
+	{                                                                                              \
+		if ((table)->perminfoindex > 0)                                                            \
+		{                                                                                          \
+			(inside)->rteperminfos =                                                               \
+				list_make1(copyObject(getRTEPermissionInfo((query)->rteperminfos, (table))));      \
+			(entry)->perminfoindex = 1;                                                            \
+		}                                                                                          \
+	} while (0)
+#define ForgetRelation(table)                                                                      \
+	((table)->relid = InvalidOid, (table)->relkind = 0, (table)->rellockmode = 0,                  \
+	 (table)->perminfoindex = 0)
+#else
+#define MovePermissions(query, table, inside, entry) ((void) (query))
+#define ForgetRelation(table)                                                                      \
+	((table)->relid = InvalidOid, (table)->relkind = 0, (table)->rellockmode = 0,                  \
+	 (table)->requiredPerms = 0, (table)->checkAsUser = InvalidOid, (table)->selectedCols = NULL)
+#endif
+
 #endif /* CRM_COMPAT_H */
