@@ -1,3 +1,4 @@
 \ir common.sql
-SELECT 'CREATE ROLE analyst' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'analyst') \gexec
+-- the other page may make it at the same moment
+DO $$ BEGIN CREATE ROLE analyst; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
 CREATE EXTENSION crm_profile;
