@@ -14,6 +14,7 @@
 #include "profile/profile_gist.h"
 #include "rfm/score_orders.h"
 #include "source/audience.h"
+#include "source/best_first.h"
 #include "source/key_join.h"
 #include "source/label_selectivity.h"
 #include "source/payment_rows.h"
@@ -44,6 +45,7 @@ _PG_init(void)
 	InitRowsElsewhere();
 	InitLabelSelectivity();
 	InitKeyJoin();
+	InitBestFirst();
 	InitProfileGistCost();
 	DefineCustomStringVariable(
 		"crm_profile.language",

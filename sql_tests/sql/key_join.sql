@@ -82,6 +82,46 @@ SET crm_profile.enable_key_join = off;
 CREATE TABLE seen_merged AS SELECT column1 AS query, answer(column1) FROM seen_question;
 SET crm_profile.enable_key_join = on;
 SELECT kinds(query), answer(query) = answer AS same FROM seen_merged;
+-- where the first rows by a figure of histories are wanted, these are read first; customers without a history come last
+CREATE TABLE wanted (place serial, rest text);
+INSERT INTO wanted (rest) VALUES ('ORDER BY clv_365d DESC NULLS LAST LIMIT 10'), ('ORDER BY clv_365d DESC NULLS LAST, customer LIMIT 2000'), ('ORDER BY monetary DESC NULLS LAST, customer OFFSET 5 LIMIT 7'), ('ORDER BY recency, customer DESC LIMIT 5'),
+	('ORDER BY p_purchase_90d NULLS LAST, customer LIMIT 0'), ('ORDER BY last_purchase DESC NULLS LAST, customer LIMIT 1'), ('ORDER BY trend NULLS LAST, customer LIMIT 1500');
+INSERT INTO wanted (rest) SELECT unnest(ARRAY['ORDER BY clv_365d DESC, customer LIMIT 10', 'ORDER BY customer LIMIT 10', 'ORDER BY segment, customer LIMIT 10', 'WHERE clv_365d > 0 ORDER BY clv_365d DESC NULLS LAST, customer LIMIT 10',
+	'ORDER BY recency FETCH FIRST 3 ROWS WITH TIES', 'ORDER BY coalesce(clv_365d, 1e6) DESC NULLS LAST, customer LIMIT 10', 'ORDER BY recency + length(customer::text) DESC NULLS LAST, customer LIMIT 10']);
+CREATE FUNCTION wants(question text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN ' || question LOOP
+		IF line ~ 'Rows Wanted' THEN
+			RETURN substring(line, '\d+');
+		END IF;
+	END LOOP;
+	RETURN NULL;
+END $$;
+RESET enable_sort;
+SET max_parallel_workers_per_gather = 0;
+CREATE TABLE best AS SELECT c.place AS of_case, w.place, format('SELECT * FROM %I.customer_profile %s', 's_' || c.name, w.rest) AS query FROM case_ c, wanted w;
+SET crm_profile.enable_key_join = off;
+CREATE TABLE best_merged AS SELECT of_case, place, answer(query) FROM best;
+SET crm_profile.enable_key_join = on;
+SELECT b.place, wants(b.query), count(*) AS of, bool_and(answer(b.query) IS NOT DISTINCT FROM m.answer) AS same FROM best b JOIN best_merged m USING (of_case, place) GROUP BY 1, 2 ORDER BY 1, 2;
+SET max_parallel_workers_per_gather = 2;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET min_parallel_index_scan_size = 0;
+SELECT count(*), count(*) FILTER (WHERE wants(b.query) IS NOT NULL) AS best_first, bool_and(answer(b.query) IS NOT DISTINCT FROM m.answer) AS same FROM best b JOIN best_merged m USING (of_case, place);
+-- the limit of a statement is known only when it runs; a row of another query is asked for again and again
+PREPARE first_rows(int) AS SELECT customer FROM s_of_integers.customer_profile ORDER BY clv_365d DESC NULLS LAST, customer LIMIT $1;
+SET plan_cache_mode = force_generic_plan;
+SELECT wants('EXECUTE first_rows(3)') IS NULL AS any_limit;
+RESET plan_cache_mode;
+SELECT count(*) AS rows, count(DISTINCT customer) AS customers FROM generate_series(1, 3) n, LATERAL (SELECT p.customer FROM s_of_integers.customer_profile p ORDER BY p.monetary * n DESC NULLS LAST, p.customer LIMIT 4) p;
+RESET ALL;
+SET client_min_messages = warning;
+SET jit = off;
+SET enable_seqscan = off;
 -- rows that will be locked or changed are joined otherwise, and so are those under a policy
 SELECT kinds('SELECT c.id, h.history FROM of_integers c JOIN s_of_integers.customer_history h ON h.customer = c.id FOR UPDATE OF c') AS locked, kinds('UPDATE of_integers c SET id = h.customer FROM s_of_integers.customer_history h WHERE h.customer = c.id') AS changed,
 	kinds('SELECT c.id, h.ctid FROM of_integers c LEFT JOIN s_of_integers.customer_history h ON h.customer = c.id') AS places;
@@ -99,5 +139,5 @@ SET client_min_messages = warning;
 SELECT crm_profile.drop_source('s_' || name) FROM case_ ORDER BY place;
 DROP OWNED BY regress_crm_key_reader;
 DROP ROLE regress_crm_key_reader;
-DROP TABLE bought, of_smallints, of_integers, of_texts, of_uuids, orders_of_integers, orders_of_texts, orders_of_uuids, case_, question, asked, merged, seen, seen_question, seen_merged, as_owner;
-DROP FUNCTION answer(text), kinds(text);
+DROP TABLE bought, of_smallints, of_integers, of_texts, of_uuids, orders_of_integers, orders_of_texts, orders_of_uuids, case_, question, asked, merged, seen, seen_question, seen_merged, wanted, best, best_merged, as_owner;
+DROP FUNCTION answer(text), kinds(text), wants(text);

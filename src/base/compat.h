@@ -77,6 +77,15 @@
 #define IsAscending(pathkey) ((pathkey)->pk_strategy == BTLessStrategyNumber)
 #endif
 
+/* The operator that sorts values of a type as a sort key says. */
+#if PG_VERSION_NUM >= 180000
+#define SortOperator(pathkey, type)                                                                \
+	get_opfamily_member_for_cmptype((pathkey)->pk_opfamily, type, type, (pathkey)->pk_cmptype)
+#else
+#define SortOperator(pathkey, type)                                                                \
+	get_opfamily_member((pathkey)->pk_opfamily, type, type, (pathkey)->pk_strategy)
+#endif
+
 /* How many nodes that are switched off a path has; earlier, its cost tells. */
 #if PG_VERSION_NUM >= 180000
 #define TakeDisabledNodes(path, from) ((path)->disabled_nodes = (from)->disabled_nodes)

@@ -1,50 +1,40 @@
 /*
  * key_join.c: the join of a source's histories with its customers, in the order of their keys.
  *
- * As in a merge join, both sides come in the order of the key.  But of the inner side it reads the
- * index itself: where the next key wanted lies ahead it is looked up, and a row is fetched only if
- * its key is wanted.  So each of several processes reads only its own part of both sides, where a
- * merge join has every process read the whole inner side, and it is fast if few outer rows are
- * left.
+ * As in a merge join, both sides come in the order of the key.  But of the inner side only the rows
+ * are read whose keys are wanted (key_lookup.c).  So each of several processes reads only its own
+ * part of both sides, where a merge join has every process read the whole inner side, and it is
+ * fast if few outer rows are left.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/nbtree.h"
-#include "access/table.h"
-#include "access/tableam.h"
-#include "access/visibilitymap.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_type.h"
+#include "catalog/pg_statistic.h"
 #include "executor/executor.h"
-#include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
-#include "optimizer/tlist.h"
-#include "storage/bufmgr.h"
-#include "storage/predicate.h"
-#include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/selfuncs.h"
 
 #include "base/compat.h"
 #include EXPLAIN_FORMAT_HEADER
 #include EXPLAIN_STATE_HEADER
 
 #include "base/row_stream.h"
+#include "source/best_first.h"
 #include "source/key_join.h"
-
-/* Entries of the index that are read before the key is looked up. */
-#define STEPS_BEFORE_LOOKUP 16
+#include "source/key_lookup.h"
 
 /* What is taken off the cost of the inner side: its rows are not compared one by one. */
 #define INNER_SHARE 0.8
+
+/* The correlation of a column with the place of its rows from which on they count as in order. */
+#define NEARLY_IN_ORDER 0.99
 
 bool key_joins_offered = false;
 static bool enable_key_join = true;
@@ -57,73 +47,12 @@ typedef struct KeyJoinPath
 {
 	CustomPath path; /* must be first */
 	JoinType kind;   /* JOIN_INNER, JOIN_LEFT or JOIN_ANTI */
-	const Var *outer_key;
-	Oid outer_type; /* as the comparison takes it */
-	const RelOptInfo *inner;
-	const IndexOptInfo *index;
-	Oid table;
+	bool in_order;   /* the outer side; else it nearly is */
+	KeyTarget inner;
 } KeyJoinPath;
-
-/* Positions in the lists that a plan has in custom_private. */
-enum
-{
-	PLAN_KIND,
-	PLAN_OUTER_KEY, /* its column, from 0 */
-	PLAN_INNER_KEY,
-	PLAN_NUMBERS
-};
-
-enum
-{
-	PLAN_TABLE,
-	PLAN_INDEX,
-	PLAN_OUTER_TYPE,
-	PLAN_INNER_TYPE,
-	PLAN_COMPARISON,
-	PLAN_AT_LEAST, /* the operator's function */
-	PLAN_COLLATION,
-	PLAN_OIDS
-};
 
 static Node *CreateKeyJoinState(CustomScan *scan);
 static const CustomScanMethods KeyJoinScanMethods = {"KeyJoin", CreateKeyJoinState};
-
-/* The columns of the inner table among what is wanted of a join. */
-static List *
-InnerColumns(List *wanted, Index inner)
-{
-	List *columns = NIL;
-	ListCell *cell;
-
-	foreach (cell,
-			 pull_var_clause((Node *) wanted, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
-												  PVC_RECURSE_PLACEHOLDERS))
-	{
-		Var *var = lfirst_node(Var, cell);
-
-		if (var->varno == inner)
-			columns = list_append_unique(columns, var);
-	}
-	return columns;
-}
-
-/* The place of a column among targets, from 0; -1: it is not among them. */
-static int
-PlaceOfColumn(List *targets, const Var *column)
-{
-	int place = 0;
-	ListCell *cell;
-
-	foreach (cell, targets)
-	{
-		const Var *var = (const Var *) lfirst_node(TargetEntry, cell)->expr;
-
-		if (IsA(var, Var) && var->varno == column->varno && var->varattno == column->varattno)
-			return place;
-		place++;
-	}
-	return -1;
-}
 
 static Plan *
 PlanKeyJoin(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *targets, List *clauses,
@@ -132,11 +61,10 @@ PlanKeyJoin(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *targets,
 	const KeyJoinPath *join = (const KeyJoinPath *) path;
 	Plan *outer = linitial(custom_plans);
 	CustomScan *scan = makeNode(CustomScan);
-	Oid family = join->index->sortopfamily[0];
-	Oid inner_type = join->index->opcintype[0];
-	int outer_key = PlaceOfColumn(outer->targetlist, join->outer_key);
+	int outer_key = PlaceOfColumn(outer->targetlist, join->inner.key);
+	/* all that is wanted of the join: the targets may be put in later */
+	List *inner = ColumnsOfTable(rel->reltarget->exprs, join->inner.found->relid);
 	List *columns = NIL;
-	List *attributes = NIL;
 	ListCell *cell;
 
 	if (outer_key < 0)
@@ -144,115 +72,20 @@ PlanKeyJoin(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *targets,
 	foreach (cell, outer->targetlist)
 		columns = lappend(columns, makeTargetEntry(copyObject(lfirst_node(TargetEntry, cell)->expr),
 												   list_length(columns) + 1, NULL, false));
-	/* all that is wanted of the join: the targets may be put in later */
-	foreach (cell, InnerColumns(rel->reltarget->exprs, join->inner->relid))
-	{
-		Var *var = lfirst_node(Var, cell);
-
-		columns = lappend(columns, makeTargetEntry((Expr *) copyObject(var),
+	foreach (cell, inner)
+		columns = lappend(columns, makeTargetEntry((Expr *) copyObject(lfirst(cell)),
 												   list_length(columns) + 1, NULL, false));
-		attributes = lappend_int(attributes, var->varattno);
-	}
 	scan->scan.plan.targetlist = targets;
 	scan->flags = path->flags;
 	scan->custom_plans = custom_plans;
 	scan->custom_scan_tlist = columns;
-	scan->custom_private = list_make3(
-		list_make3_int(join->kind, outer_key, join->index->indexkeys[0]),
-		lappend_oid(
-			lappend_oid(list_make5_oid(
-							join->table, join->index->indexoid, join->outer_type, inner_type,
-							get_opfamily_proc(family, inner_type, join->outer_type, BTORDER_PROC)),
-						get_opcode(get_opfamily_member(family, inner_type, join->outer_type,
-													   BTGreaterEqualStrategyNumber))),
-			join->index->indexcollations[0]),
-		attributes);
+	scan->custom_private = list_make2(list_make3_int(join->kind, outer_key, join->in_order),
+									  PlanKeyLookup(&join->inner, inner));
 	scan->methods = &KeyJoinScanMethods;
 	return &scan->scan.plan;
 }
 
 static const CustomPathMethods KeyJoinPathMethods = {"KeyJoin", PlanKeyJoin, NULL};
-
-/* Whether only columns of the table are taken of a relation. */
-static bool
-TakesColumnsOnly(const RelOptInfo *rel)
-{
-	for (int i = rel->min_attr; i <= 0; i++)
-		if (!bms_is_empty(rel->attr_needed[i - rel->min_attr]))
-			return false;
-	return true;
-}
-
-/* Whether all rows of a relation are wanted, and are those of one table. */
-static bool
-IsPlainTable(PlannerInfo *root, const RelOptInfo *rel)
-{
-	const RangeTblEntry *table;
-
-	if (rel->reloptkind != RELOPT_BASEREL || rel->baserestrictinfo != NIL ||
-		!bms_is_empty(rel->lateral_relids) || !TakesColumnsOnly(rel))
-		return false;
-	table = root->simple_rte_array[rel->relid];
-	return table->rtekind == RTE_RELATION && table->relkind == RELKIND_RELATION && !table->inh &&
-		   table->tablesample == NULL;
-}
-
-/*
- * The index by which a key of that type is found in a table, with its operators for that type; NULL
- * if there is none.  The index of a name has another type than the column.
- */
-static const IndexOptInfo *
-IndexOfKey(const RelOptInfo *table, const Var *key, Oid outer_type, List *families, Oid collation)
-{
-	ListCell *cell;
-
-	foreach (cell, table->indexlist)
-	{
-		const IndexOptInfo *index = lfirst(cell);
-
-		if (index->relam == BTREE_AM_OID && index->unique && index->immediate &&
-			!index->hypothetical && index->nkeycolumns == 1 && index->indpred == NIL &&
-			index->indexkeys[0] == key->varattno && !index->reverse_sort[0] &&
-			index->indexcollations[0] == collation && index->canreturn[0] &&
-			key->vartype != NAMEOID && list_member_oid(families, index->sortopfamily[0]) &&
-			OidIsValid(get_opfamily_proc(index->sortopfamily[0], index->opcintype[0], outer_type,
-										 BTORDER_PROC)) &&
-			OidIsValid(get_opfamily_member(index->sortopfamily[0], index->opcintype[0], outer_type,
-										   BTGreaterEqualStrategyNumber)))
-			return index;
-	}
-	return NULL;
-}
-
-/* The cost of reading a table in the order of an index; negative if the planner has none. */
-static Cost
-CostInOrder(const RelOptInfo *table, const IndexOptInfo *index)
-{
-	ListCell *cell;
-
-	foreach (cell, table->pathlist)
-	{
-		const IndexPath *path = lfirst(cell);
-
-		if (IsA(path, IndexPath) && path->indexinfo == index && path->path.param_info == NULL &&
-			path->path.pathkeys != NIL)
-			return path->path.total_cost;
-	}
-	return -1;
-}
-
-/* Whether a path gives the rows of the outer side in the order of the index. */
-static bool
-IsInOrder(const Path *path, const EquivalenceClass *key, const IndexOptInfo *index)
-{
-	const PathKey *first;
-
-	if (path->pathkeys == NIL || path->param_info != NULL)
-		return false;
-	first = linitial(path->pathkeys);
-	return first->pk_eclass == key && IsAscending(first) &&
-		   first->pk_opfamily == index->sortopfamily[0];
-}
 
 static KeyJoinPath *
 KeyJoinOver(RelOptInfo *joinrel, const RelOptInfo *outerrel, Path *outer, const KeyJoinPath *like,
@@ -277,21 +110,9 @@ KeyJoinOver(RelOptInfo *joinrel, const RelOptInfo *outerrel, Path *outer, const 
 	join->path.custom_paths = list_make1(outer);
 	join->path.methods = &KeyJoinPathMethods;
 	join->kind = like->kind;
-	join->outer_key = like->outer_key;
-	join->outer_type = like->outer_type;
+	join->in_order = like->in_order;
 	join->inner = like->inner;
-	join->index = like->index;
-	join->table = like->table;
 	return join;
-}
-
-/* A key without changes of its type that leave its bytes as they are. */
-static Node *
-KeyColumn(Node *key)
-{
-	while (IsA(key, RelabelType))
-		key = (Node *) ((RelabelType *) key)->arg;
-	return key;
 }
 
 /* The kind of join that is made of one that the planner asks for; false: it is not made here. */
@@ -313,18 +134,61 @@ KindOfJoin(JoinType asked, JoinType *kind)
 	}
 }
 
+/* Whether the rows of a table lie in the order of a column, but for a few. */
+static bool
+LiesInOrder(PlannerInfo *root, const Var *column)
+{
+	VariableStatData statistics;
+	AttStatsSlot correlation;
+	bool in_order = false;
+
+	examine_variable(root, (Node *) column, 0, &statistics);
+	if (HeapTupleIsValid(statistics.statsTuple) &&
+		get_attstatsslot(&correlation, statistics.statsTuple, STATISTIC_KIND_CORRELATION,
+						 InvalidOid, ATTSTATSSLOT_NUMBERS))
+	{
+		in_order = correlation.nnumbers == 1 && correlation.numbers[0] > NEARLY_IN_ORDER;
+		free_attstatsslot(&correlation);
+	}
+	ReleaseVariableStats(statistics);
+	return in_order;
+}
+
+/* Whether a path gives rows as they lie in a table. */
+static bool
+ReadsAsTableLies(const Path *path, const Var *column)
+{
+	if (path->param_info != NULL)
+		return false;
+	switch (nodeTag(path))
+	{
+		case T_ProjectionPath:
+			return ReadsAsTableLies(((const ProjectionPath *) path)->subpath, column);
+		case T_NestPath:
+			/* beside it is a single row, such as the day */
+			{
+				const JoinPath *join = (const JoinPath *) path;
+
+				return (join->innerjoinpath->parent->rows <= 1 &&
+						ReadsAsTableLies(join->outerjoinpath, column)) ||
+					   (join->outerjoinpath->parent->rows <= 1 &&
+						ReadsAsTableLies(join->innerjoinpath, column));
+			}
+		default:
+			return path->pathtype == T_SeqScan &&
+				   bms_is_member(column->varno, path->parent->relids);
+	}
+}
+
 static void
 AddKeyJoins(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptInfo *innerrel,
 			JoinType jointype, JoinPathExtraData *extra)
 {
-	KeyJoinPath like = {0};
+	KeyJoinPath like = {.in_order = true};
 	RestrictInfo *clause;
 	const EquivalenceClass *outer_class;
-	Node *outer_key;
-	Node *inner_key;
-	Oid types[2];
 	Cost inner_cost;
-	bool outer_is_left;
+	bool parallel;
 	ListCell *cell;
 
 	if (previous_join_pathlist)
@@ -332,43 +196,42 @@ AddKeyJoins(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOpt
 	/* a row that was changed meanwhile would have to be checked again */
 	if (!key_joins_offered || !enable_key_join || !KindOfJoin(jointype, &like.kind) ||
 		root->parse->commandType != CMD_SELECT || root->parse->rowMarks != NIL ||
-		!IsPlainTable(root, innerrel) || !bms_is_empty(joinrel->lateral_relids) ||
-		list_length(extra->restrictlist) != 1)
+		!bms_is_empty(joinrel->lateral_relids) || list_length(extra->restrictlist) != 1)
 		return;
 	clause = linitial_node(RestrictInfo, extra->restrictlist);
-	if (clause->mergeopfamilies == NIL || clause->pseudoconstant || !IsA(clause->clause, OpExpr) ||
-		(IS_OUTER_JOIN(jointype) && RINFO_IS_PUSHED_DOWN(clause, joinrel->relids)))
-		return;
-	outer_is_left = bms_is_subset(clause->left_relids, outerrel->relids);
-	if (!bms_is_subset(outer_is_left ? clause->right_relids : clause->left_relids,
-					   innerrel->relids))
+	if ((IS_OUTER_JOIN(jointype) && RINFO_IS_PUSHED_DOWN(clause, joinrel->relids)) ||
+		!FindKeyTarget(root, clause, outerrel, innerrel, &like.inner))
 		return;
 	update_mergeclause_eclasses(root, clause);
-	outer_class = outer_is_left ? clause->left_ec : clause->right_ec;
-	outer_key = outer_is_left ? get_leftop(clause->clause) : get_rightop(clause->clause);
-	inner_key = outer_is_left ? get_rightop(clause->clause) : get_leftop(clause->clause);
-	op_input_types(((OpExpr *) clause->clause)->opno, &types[0], &types[1]);
-	like.outer_type = types[outer_is_left ? 0 : 1];
-	like.outer_key = (const Var *) KeyColumn(outer_key);
-	inner_key = KeyColumn(inner_key);
-	if (!IsA(like.outer_key, Var) || !IsA(inner_key, Var) || ((Var *) inner_key)->varattno <= 0)
-		return;
-	like.inner = innerrel;
-	like.table = root->simple_rte_array[innerrel->relid]->relid;
-	like.index = IndexOfKey(innerrel, (const Var *) inner_key, like.outer_type,
-							clause->mergeopfamilies, ((OpExpr *) clause->clause)->inputcollid);
-	if (like.index == NULL || (inner_cost = CostInOrder(innerrel, like.index)) < 0)
+	outer_class =
+		bms_is_subset(clause->left_relids, outerrel->relids) ? clause->left_ec : clause->right_ec;
+	inner_cost = CostInOrder(&like.inner);
+	if (inner_cost < 0)
 		return;
 	foreach (cell, outerrel->pathlist)
-		if (IsInOrder(lfirst(cell), outer_class, like.index))
+		if (IsInOrder(lfirst(cell), outer_class, like.inner.index))
 			add_path(joinrel,
 					 (Path *) KeyJoinOver(joinrel, outerrel, lfirst(cell), &like, inner_cost));
-	if (!joinrel->consider_parallel || !innerrel->consider_parallel)
-		return;
-	foreach (cell, outerrel->partial_pathlist)
-		if (IsInOrder(lfirst(cell), outer_class, like.index))
-			add_partial_path(
-				joinrel, (Path *) KeyJoinOver(joinrel, outerrel, lfirst(cell), &like, inner_cost));
+	parallel = joinrel->consider_parallel && innerrel->consider_parallel;
+	if (parallel)
+		foreach (cell, outerrel->partial_pathlist)
+			if (IsInOrder(lfirst(cell), outer_class, like.inner.index))
+				add_partial_path(joinrel, (Path *) KeyJoinOver(joinrel, outerrel, lfirst(cell),
+															   &like, inner_cost));
+	if (LiesInOrder(root, like.inner.key))
+	{
+		like.in_order = false;
+		if (ReadsAsTableLies(outerrel->cheapest_total_path, like.inner.key))
+			add_path(joinrel, (Path *) KeyJoinOver(joinrel, outerrel, outerrel->cheapest_total_path,
+												   &like, inner_cost));
+		if (parallel && outerrel->partial_pathlist != NIL &&
+			ReadsAsTableLies(linitial(outerrel->partial_pathlist), like.inner.key))
+			add_partial_path(joinrel, (Path *) KeyJoinOver(joinrel, outerrel,
+														   linitial(outerrel->partial_pathlist),
+														   &like, inner_cost));
+	}
+	if (jointype == JOIN_LEFT)
+		AddBestFirst(root, joinrel, outerrel, clause, &like.inner);
 }
 
 /* ---------- execution ---------- */
@@ -378,155 +241,9 @@ typedef struct KeyJoinState
 	CustomScanState css; /* must be first */
 	PlanState *outer;
 	JoinType kind;
-	int outer_key;       /* columns, from 0 */
-	int ncolumns;        /* of the inner side */
-	AttrNumber *columns; /* their attributes */
-	AttrNumber last_column;
-	bool index_suffices; /* for these columns */
-	bool integers;       /* the keys are of some types of integers */
-	Oid outer_type;
-	Oid inner_type;
-	bool by_value; /* the keys of the outer side */
-	int16 length;
-	FmgrInfo comparison;
-	Oid collation;
-	Relation table;
-	Relation index;
-	IndexScanDesc scan;
-	ScanKeyData at_least;
-	Buffer visibility;     /* page of the visibility map, or invalid */
-	TupleTableSlot *inner; /* the row of the entry, once it is fetched */
-	bool begun;            /* the index is read from some key on */
-	bool ended;            /* no entry is left */
-	bool fetched;          /* the row of the entry is visible, and fetched if it is needed */
-	Datum key;             /* of the entry */
+	int outer_key; /* its column, from 0 */
+	KeyLookup inner;
 } KeyJoinState;
-
-static bool
-IsInteger(Oid type)
-{
-	return type == INT2OID || type == INT4OID || type == INT8OID;
-}
-
-static inline int64
-IntegerKey(Datum key, Oid type)
-{
-	return type == INT8OID   ? DatumGetInt64(key)
-		   : type == INT4OID ? DatumGetInt32(key)
-							 : DatumGetInt16(key);
-}
-
-/* The entry's key against one of the outer side. */
-static inline int
-CompareKeys(KeyJoinState *state, Datum wanted)
-{
-	if (state->integers)
-	{
-		int64 a = IntegerKey(state->key, state->inner_type);
-		int64 b = IntegerKey(wanted, state->outer_type);
-
-		return a < b ? -1 : a > b;
-	}
-	return DatumGetInt32(
-		FunctionCall2Coll(&state->comparison, state->collation, state->key, wanted));
-}
-
-/* Goes on to the next entry of the index. */
-static void
-NextEntry(KeyJoinState *state)
-{
-	IndexScanDesc scan = state->scan;
-	bool null;
-
-	state->fetched = false;
-	state->ended = index_getnext_tid(scan, ForwardScanDirection) == NULL;
-	if (!state->ended)
-		state->key = index_getattr(scan->xs_itup, 1, scan->xs_itupdesc, &null);
-}
-
-/* Goes to the first entry whose key is at least the one given. */
-static void
-LookUpKey(KeyJoinState *state, Datum wanted)
-{
-	Datum last = state->at_least.sk_argument;
-	MemoryContext caller = MemoryContextSwitchTo(state->css.ss.ps.state->es_query_cxt);
-
-	/* it is compared with for as long as the scan goes on */
-	state->at_least.sk_argument =
-		state->by_value ? wanted : datumCopy(wanted, false, state->length);
-	MemoryContextSwitchTo(caller);
-	index_rescan(state->scan, &state->at_least, 1, NULL, 0);
-	if (!state->by_value && state->begun)
-		pfree(DatumGetPointer(last));
-	state->begun = true;
-	NextEntry(state);
-}
-
-/* Whether the row of the entry is visible; fetches it if its columns are needed. */
-static bool
-FetchRow(KeyJoinState *state)
-{
-	IndexScanDesc scan = state->scan;
-	BlockNumber block = ItemPointerGetBlockNumber(&scan->xs_heaptid);
-
-	if (state->fetched)
-		return true;
-	if (state->index_suffices && VM_ALL_VISIBLE(scan->heapRelation, block, &state->visibility))
-	{
-		PredicateLockPage(scan->heapRelation, block, scan->xs_snapshot);
-		return state->fetched = true;
-	}
-	return state->fetched = index_fetch_heap(scan, state->inner);
-}
-
-/* Whether the inner side has a visible row of that key, no less than those asked for before. */
-static bool
-FindKey(KeyJoinState *state, Datum wanted)
-{
-	int steps = 0;
-
-	if (!state->begun)
-		LookUpKey(state, wanted);
-	while (!state->ended)
-	{
-		int order = CompareKeys(state, wanted);
-
-		if (order > 0 || (order == 0 && FetchRow(state)))
-			return order == 0;
-		/* an older version of the row, or another key */
-		if (order < 0 && ++steps == STEPS_BEFORE_LOOKUP)
-			LookUpKey(state, wanted);
-		else
-			NextEntry(state);
-	}
-	return false;
-}
-
-/* Puts the columns of the inner side behind those of the outer one. */
-static void
-PutInnerColumns(KeyJoinState *state, bool found, Datum *values, bool *nulls)
-{
-	if (!found)
-	{
-		memset(nulls, true, state->ncolumns * sizeof(bool));
-		return;
-	}
-	if (state->index_suffices)
-	{
-		for (int i = 0; i < state->ncolumns; i++)
-		{
-			values[i] = state->key;
-			nulls[i] = false;
-		}
-		return;
-	}
-	slot_getsomeattrs(state->inner, state->last_column);
-	for (int i = 0; i < state->ncolumns; i++)
-	{
-		values[i] = state->inner->tts_values[state->columns[i] - 1];
-		nulls[i] = state->inner->tts_isnull[state->columns[i] - 1];
-	}
-}
 
 static TupleTableSlot *
 NextJoinedRow(ScanState *node)
@@ -547,12 +264,12 @@ NextJoinedRow(ScanState *node)
 		n = outer->tts_tupleDescriptor->natts;
 		slot_getallattrs(outer);
 		found = !outer->tts_isnull[state->outer_key] &&
-				FindKey(state, outer->tts_values[state->outer_key]);
+				FindKey(&state->inner, outer->tts_values[state->outer_key]);
 		if (state->kind == JOIN_ANTI ? found : !found && state->kind == JOIN_INNER)
 			continue;
 		memcpy(slot->tts_values, outer->tts_values, n * sizeof(Datum));
 		memcpy(slot->tts_isnull, outer->tts_isnull, n * sizeof(bool));
-		PutInnerColumns(state, found, slot->tts_values + n, slot->tts_isnull + n);
+		PutColumns(&state->inner, found, slot->tts_values + n, slot->tts_isnull + n);
 		return ExecStoreVirtualTuple(slot);
 	}
 }
@@ -576,42 +293,13 @@ BeginKeyJoin(CustomScanState *node, EState *estate, int eflags)
 	KeyJoinState *state = (KeyJoinState *) node;
 	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
 	const List *numbers = linitial(scan->custom_private);
-	const List *oids = lsecond(scan->custom_private);
-	const List *columns = lthird(scan->custom_private);
-	AttrNumber key = (AttrNumber) list_nth_int(numbers, PLAN_INNER_KEY);
-	ListCell *cell;
 
 	state->outer = ExecInitNode(linitial(scan->custom_plans), estate, eflags);
 	node->custom_ps = list_make1(state->outer);
-	state->kind = (JoinType) list_nth_int(numbers, PLAN_KIND);
-	state->outer_key = list_nth_int(numbers, PLAN_OUTER_KEY);
-	state->columns = palloc(list_length(columns) * sizeof(AttrNumber));
-	state->index_suffices = true;
-	foreach (cell, columns)
-	{
-		AttrNumber column = (AttrNumber) lfirst_int(cell);
-
-		state->columns[state->ncolumns++] = column;
-		state->last_column = Max(state->last_column, column);
-		state->index_suffices &= column == key;
-	}
-	state->outer_type = list_nth_oid(oids, PLAN_OUTER_TYPE);
-	state->inner_type = list_nth_oid(oids, PLAN_INNER_TYPE);
-	state->integers = IsInteger(state->outer_type) && IsInteger(state->inner_type);
-	get_typlenbyval(state->outer_type, &state->length, &state->by_value);
-	fmgr_info(list_nth_oid(oids, PLAN_COMPARISON), &state->comparison);
-	state->collation = list_nth_oid(oids, PLAN_COLLATION);
-	state->table = table_open(list_nth_oid(oids, PLAN_TABLE), AccessShareLock);
-	state->index = index_open(list_nth_oid(oids, PLAN_INDEX), AccessShareLock);
-	state->inner = ExecInitExtraTupleSlot(estate, RelationGetDescr(state->table),
-										  table_slot_callbacks(state->table));
-	state->visibility = InvalidBuffer;
-	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
-		return;
-	ScanKeyEntryInitialize(&state->at_least, 0, 1, BTGreaterEqualStrategyNumber, state->outer_type,
-						   state->collation, list_nth_oid(oids, PLAN_AT_LEAST), (Datum) 0);
-	state->scan = BeginIndexScan(state->table, state->index, estate->es_snapshot, 1);
-	state->scan->xs_want_itup = true;
+	state->kind = (JoinType) linitial_int(numbers);
+	state->outer_key = lsecond_int(numbers);
+	BeginKeyLookup(&state->inner, lsecond(scan->custom_private), lthird_int(numbers) != 0, estate,
+				   eflags);
 }
 
 static void
@@ -619,10 +307,7 @@ ReScanKeyJoin(CustomScanState *node)
 {
 	KeyJoinState *state = (KeyJoinState *) node;
 
-	/* the first key looks itself up again */
-	if (state->begun && !state->by_value)
-		pfree(DatumGetPointer(state->at_least.sk_argument));
-	state->begun = state->ended = state->fetched = false;
+	RestartKeyLookup(&state->inner);
 	ExecScanReScan(&node->ss);
 	if (node->ss.ps.chgParam != NULL)
 		UpdateChangedParamSet(state->outer, node->ss.ps.chgParam);
@@ -635,12 +320,7 @@ EndKeyJoin(CustomScanState *node)
 {
 	KeyJoinState *state = (KeyJoinState *) node;
 
-	if (BufferIsValid(state->visibility))
-		ReleaseBuffer(state->visibility);
-	if (state->scan != NULL)
-		index_endscan(state->scan);
-	index_close(state->index, NoLock);
-	table_close(state->table, NoLock);
+	EndKeyLookup(&state->inner);
 	ExecEndNode(state->outer);
 }
 
@@ -652,8 +332,8 @@ ExplainKeyJoin(CustomScanState *node, List *ancestors, ExplainState *es)
 		[JOIN_INNER] = "Inner", [JOIN_LEFT] = "Left", [JOIN_ANTI] = "Anti"};
 
 	ExplainPropertyText("Join Type", kinds[state->kind], es);
-	ExplainPropertyText("Joined Table", RelationGetRelationName(state->table), es);
-	ExplainPropertyText("Joined By", RelationGetRelationName(state->index), es);
+	ExplainPropertyText("Joined Table", RelationGetRelationName(state->inner.table), es);
+	ExplainPropertyText("Joined By", RelationGetRelationName(state->inner.index), es);
 }
 
 static const CustomExecMethods KeyJoinExecMethods = {
