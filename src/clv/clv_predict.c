@@ -350,10 +350,14 @@ GapProbability(const ClvModel *model, const ClvCustomer *customer)
 	CustomerClass classes[MAX_CLASSES];
 	ClvCustomer then = *customer;
 	double sum = 0;
-	int n;
+	int n = 1;
 
 	then.T = then.t_x;
-	n = CustomerClasses(model, model->parameters, &then, classes);
+	/* of one class, whether they are active or not */
+	RegularClass(model, model->parameters, &classes[0]);
+	classes[0].probability = 1;
+	if (model->random_share > 0)
+		n = CustomerClasses(model, model->parameters, &then, classes);
 	for (int c = 0; c < n; c++)
 	{
 		/* at least until the purchase */

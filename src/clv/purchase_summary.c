@@ -26,65 +26,72 @@ Square(double x)
 	return x * x;
 }
 
-/* SummarizePurchases() over a reader; `squares`: with what only fits need. */
-static inline bool
-SummarizeReadings(HistoryReader *reader, DateADT as_of, DateADT until, ValueBasis basis,
-				  bool squares, PurchaseSummary *facts)
+/* What is added up of a history, in units of its amounts. */
+typedef struct PurchaseSums
 {
-	PurchaseDay day;
-	int128 first_value = 0;
-	int128 repeat_value = 0;
-	int128 later_value = 0;
-	int128 of_purchase = 0; /* of the last repeat purchase, net of the refunds so far */
-	double unit = (double) PowerOfTen[reader->scale];
+	PurchaseSummary facts;
+	int128 first_value;
+	int128 repeat_value;
+	int128 later_value;
+	int128 of_purchase; /* of the last repeat purchase, net of the refunds so far */
+	double unit;
+} PurchaseSums;
 
-	memset(facts, 0, sizeof(*facts));
-	while (ReadPurchaseDay(reader, &day) && day.day <= until)
+/* Adds a day; `squares`: with what only fits need. */
+static pg_attribute_always_inline void
+AddDay(PurchaseSums *sums, const PurchaseDay *day, DateADT as_of, ValueBasis basis, bool squares)
+{
+	PurchaseSummary *facts = &sums->facts;
+	bool valued = basis == VALUE_REVENUE || (day->cost | day->covered) != 0;
+	int128 value =
+		basis == VALUE_REVENUE ? (int128) day->amount : (int128) day->covered - day->cost;
+
+	if (day->day > as_of)
 	{
-		bool valued = basis == VALUE_REVENUE || (day.cost | day.covered) != 0;
-		int128 value =
-			basis == VALUE_REVENUE ? (int128) day.amount : (int128) day.covered - day.cost;
-
-		if (day.day > as_of)
+		facts->later_days += day->orders > 0;
+		sums->later_value += value;
+		return;
+	}
+	if (day->orders > 0)
+	{
+		if (facts->purchase_days++ == 0)
 		{
-			facts->later_days += day.orders > 0;
-			later_value += value;
-			continue;
+			facts->first = day->day;
+			facts->first_valued = valued;
 		}
-		if (day.orders > 0)
-		{
-			if (facts->purchase_days++ == 0)
-			{
-				facts->first = day.day;
-				facts->first_valued = valued;
-			}
-			else
-			{
-				facts->valued_days += valued;
-				CountGap(facts, day.day);
-			}
-			facts->last = day.day;
-			if (squares)
-				facts->repeat_squares += Square((double) of_purchase / unit);
-			of_purchase = 0;
-		}
-		/* refunds before the first purchase belong to no known purchase */
-		if (facts->purchase_days == 0)
-			continue;
-		if (day.day == facts->first)
-			first_value = value;
 		else
 		{
-			repeat_value += value;
-			of_purchase += value;
+			facts->valued_days += valued;
+			CountGap(facts, day->day);
 		}
+		facts->last = day->day;
+		if (squares)
+			facts->repeat_squares += Square((double) sums->of_purchase / sums->unit);
+		sums->of_purchase = 0;
 	}
+	/* refunds before the first purchase belong to no known purchase */
+	if (facts->purchase_days == 0)
+		return;
+	if (day->day == facts->first)
+		sums->first_value = value;
+	else
+	{
+		sums->repeat_value += value;
+		sums->of_purchase += value;
+	}
+}
+
+static inline PurchaseSummary
+SummaryOf(PurchaseSums *sums, int scale, bool squares)
+{
+	PurchaseSummary *facts = &sums->facts;
+
 	if (squares)
-		facts->repeat_squares += Square((double) of_purchase / unit);
-	facts->later_value = AmountAsDouble(later_value, reader->scale);
-	facts->first_value = AmountAsDouble(first_value, reader->scale);
-	facts->repeat_value = AmountAsDouble(repeat_value, reader->scale);
-	return facts->purchase_days > 0;
+		facts->repeat_squares += Square((double) sums->of_purchase / sums->unit);
+	facts->later_value = AmountAsDouble(sums->later_value, scale);
+	facts->first_value = AmountAsDouble(sums->first_value, scale);
+	facts->repeat_value = AmountAsDouble(sums->repeat_value, scale);
+	return *facts;
 }
 
 bool
@@ -92,9 +99,37 @@ SummarizePurchases(const PurchaseHistory *history, DateADT as_of, DateADT until,
 				   PurchaseSummary *facts)
 {
 	HistoryReader reader;
+	PurchaseSums sums = {0};
+	PurchaseDay day;
 
 	HistoryReaderInit(&reader, history);
-	return SummarizeReadings(&reader, as_of, until, basis, true, facts);
+	sums.unit = (double) PowerOfTen[reader.scale];
+	while (ReadPurchaseDay(&reader, &day) && day.day <= until)
+		AddDay(&sums, &day, as_of, basis, true);
+	*facts = SummaryOf(&sums, reader.scale, true);
+	return facts->purchase_days > 0;
+}
+
+/* SummarizePurchases() without a holdout and without squares, over a history that is kept. */
+static PurchaseSummary
+SummarizeKept(const PurchaseHistory *history, DateADT as_of, ValueBasis basis)
+{
+	PurchaseSums sums = {0};
+	int64 ndays;
+	int scale;
+	const PurchaseDay *days = RecallDays(history, &ndays, &scale);
+	PurchaseDay *decoded = NULL;
+
+	if (days == NULL)
+	{
+		scale = HistoryScale(history);
+		days = decoded = DecodeHistory(history, scale, &ndays);
+	}
+	for (const PurchaseDay *day = days; day < days + ndays && day->day <= as_of; day++)
+		AddDay(&sums, day, as_of, basis, false);
+	if (decoded != NULL)
+		pfree(decoded);
+	return SummaryOf(&sums, scale, false);
 }
 
 const PurchaseSummary *
@@ -111,11 +146,8 @@ RecallPurchases(const PurchaseHistory *history, DateADT as_of, ValueBasis basis,
 	*serial = HistorySerial(history);
 	if (*serial == 0 || kept.serial != *serial || kept.as_of != as_of || kept.basis != basis)
 	{
-		HistoryReader reader;
-
 		kept.serial = 0;
-		RecallHistory(&reader, history);
-		(void) SummarizeReadings(&reader, as_of, as_of, basis, false, &kept.facts);
+		kept.facts = SummarizeKept(history, as_of, basis);
 		kept.serial = *serial;
 		kept.as_of = as_of;
 		kept.basis = basis;

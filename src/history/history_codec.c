@@ -147,12 +147,15 @@ ReadEncodedDay(HistoryReader *reader, PurchaseDay *day)
 int64
 ReadDays(HistoryReader *reader, PurchaseDay *days, int64 max_days)
 {
+	/* its own copy stays in registers: the days that are written might lie over the reader */
+	HistoryReader own = *reader;
 	int64 ndays = 0;
 
-	while (ndays < max_days && NextDay(reader, &days[ndays]))
+	while (ndays < max_days && NextDay(&own, &days[ndays]))
 		ndays++;
-	if (unlikely(reader->bytes.failed))
+	if (unlikely(own.bytes.failed))
 		HistoryCorrupted();
+	*reader = own;
 	return ndays;
 }
 

@@ -140,3 +140,14 @@ RecallHistory(HistoryReader *reader, const PurchaseHistory *history)
 	reader->next_day = Memo.days;
 	reader->end_day = Memo.days + Memo.ndays;
 }
+
+const PurchaseDay *
+RecallDays(const PurchaseHistory *history, int64 *ndays, int *scale)
+{
+	if (HistorySerial(history) == 0)
+		return NULL;
+	(void) DaysAreThere(history, true);
+	*ndays = Memo.ndays;
+	*scale = Memo.scale;
+	return Memo.days;
+}

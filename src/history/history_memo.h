@@ -23,6 +23,9 @@ extern const HistorySummary *RecallSummary(const PurchaseHistory *history, Histo
 /* Like HistoryReaderInit(), for a history that may have been read before. */
 extern void RecallHistory(HistoryReader *reader, const PurchaseHistory *history);
 
+/* The days of a history that may have been read before; NULL: it is too long to be kept. */
+extern const PurchaseDay *RecallDays(const PurchaseHistory *history, int64 *ndays, int *scale);
+
 /* Whether a history has a profit in a window, where it is summed up as `summary`. */
 extern bool
 ProfitIsKnown(const PurchaseHistory *history, HistoryWindow window, const HistorySummary *summary);

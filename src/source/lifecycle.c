@@ -99,7 +99,7 @@ AskOutlook(const ClvModel *model, const Past *past, int64 silence, uint64 histor
 	return RecallAnyPurchase(history, model, today, &customer, horizon);
 }
 
-/* The same; many customers share what it depends on, above all one-time buyers. */
+/* The same; one-time buyers share what it depends on, and due_actions() asks again the next day. */
 static double
 OutlookAfter(const ClvModel *model, const Past *past, int64 silence, uint64 history,
 			 double *newcomer)
@@ -116,8 +116,9 @@ OutlookAfter(const ClvModel *model, const Past *past, int64 silence, uint64 hist
 	} memo[OUTLOOKS], *found;
 	uint64 place = (uint64) (uint32) past->first << 32 | (uint32) past->last;
 
-	/* some models ask for all gaps */
-	if (model->fingerprint == 0 || model->random_share > 0)
+	/* some models ask for all gaps; no others are alike */
+	if (model->fingerprint == 0 || model->random_share > 0 ||
+		(history != 0 && past->purchase_days > 1))
 		return AskOutlook(model, past, silence, history, newcomer);
 	found = &memo[MixHash64(place ^ (uint64) silence << 16 ^ (uint64) past->purchase_days << 48) %
 				  OUTLOOKS];
@@ -214,22 +215,35 @@ HasLapsed(const LapseRule *rule, const Past *past, int64 silence)
 Lifecycle
 LifecycleOf(const PurchaseHistory *history, DateADT as_of, const LapseRule *rule)
 {
-	HistoryReader reader;
-	PurchaseDay day;
-	Past past = {0};
+	int64 ndays;
+	int scale;
+	const PurchaseDay *day = RecallDays(history, &ndays, &scale);
+	PurchaseDay *decoded = NULL;
+	const PurchaseDay *end;
+	Past counted = {0};
+	Past past;
 	bool won_back = false;
 	Lifecycle silent;
 
-	RecallHistory(&reader, history);
-	while (ReadPurchaseDay(&reader, &day) && day.day <= as_of)
+	if (day == NULL)
+		day = decoded = DecodeHistory(history, HistoryScale(history), &ndays);
+	end = day + ndays;
+	/* of what is not recent only the purchases count; nobody else knows their sums, so they stay in
+	 * registers */
+	for (; day < end && day->day <= as_of && day->day <= as_of - rule->active; day++)
+		if (day->orders > 0)
+			CountPurchase(&counted, day->day);
+	past = counted;
+	for (; day < end && day->day <= as_of; day++)
 	{
-		if (day.orders == 0)
+		if (day->orders == 0)
 			continue;
-		if (past.purchase_days > 0 && day.day > as_of - rule->active &&
-			IsInactive(rule, &past, (int64) day.day - 1 - past.last))
+		if (past.purchase_days > 0 && IsInactive(rule, &past, (int64) day->day - 1 - past.last))
 			won_back = true;
-		CountPurchase(&past, day.day);
+		CountPurchase(&past, day->day);
 	}
+	if (decoded != NULL)
+		pfree(decoded);
 	if (past.purchase_days == 0)
 		return LIFECYCLES;
 	silent = AfterSilence(rule, &past, (int64) as_of - past.last, HistorySerial(history));
