@@ -21,6 +21,8 @@ CREATE FUNCTION crm_profile_internal.segment_on_day(history crm_profile.purchase
 -- strict, so that a condition on the segment of a view leaves customers without a history out before it joins them
 CREATE FUNCTION crm_profile_internal.segment_on_day(history crm_profile.purchase_history, rfm crm_profile.rfm_model, day date, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model) RETURNS text
 	AS 'MODULE_PATHNAME', 'segment_on_day_strict' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40 SUPPORT crm_profile_internal.label_support; -- the same where the scheme has no conditions
+CREATE FUNCTION crm_profile_internal.segment_among(history crm_profile.purchase_history, rfm crm_profile.rfm_model, day date, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model, labels text[]) RETURNS text
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 30; -- segment_on_day() if it is one of these labels, else NULL: the planner asks for it where a condition wants no others
 
 ---------------------------------------------------------------- value tiers
 

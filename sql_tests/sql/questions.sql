@@ -72,6 +72,31 @@ CREATE TABLE condition AS SELECT DISTINCT format('%I = %L', l.kind, l.label) AS 
 UNION ALL VALUES ('segment IN (''Champions'', ''Loyal'')'), ('lifecycle <> ''inactive'''), ('segment IS NULL'), ('value_tier IS NOT NULL');
 SELECT count(*) > 15 AS several, count(*) FILTER (WHERE e.ratio BETWEEN 0.5 AND 2) = count(*) AS within_twice, string_agg(c.condition || ' ' || e.ratio, ', ') FILTER (WHERE e.ratio NOT BETWEEN 0.5 AND 2 OR e.ratio IS NULL) AS others
 FROM condition c, LATERAL (SELECT round(expected('SELECT * FROM q.customer_profile WHERE ' || c.condition)::numeric, 2) AS ratio) e;
+-- a condition that wants some segments asks for these alone, and finds the same customers
+CREATE FUNCTION found(profiles text, condition text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	found text;
+BEGIN
+	EXECUTE format('SELECT concat(count(*), '' '', sum(monetary)) FROM %s p WHERE %s', profiles, condition) INTO found;
+	RETURN found;
+END $$;
+CREATE FUNCTION asks(condition text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+	found boolean := false;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN SELECT segment, monetary FROM q.customer_profile p WHERE ' || condition LOOP
+		found := found OR line ~ 'segment_among';
+	END LOOP;
+	RETURN found;
+END $$;
+CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE wanted (place serial, condition text);
+INSERT INTO wanted (condition) VALUES ('segment = ''no such'''), ('''Champions'' = segment'), ('segment IN (''Champions'', ''Loyal'')'), ('segment = ANY (''{Champions,NULL,no such}'')'), ('segment IN (''At Risk'', ''Lost'') AND lifecycle <> ''inactive'''), ('segment = ''Champions'' AND recency > 5'),
+	('segment <> ''Champions'''), ('segment NOT IN (''Champions'', ''Loyal'')'), ('segment = ''Champions'' OR recency > 300'), ('segment LIKE ''Champ%'''), ('segment COLLATE any_case = ''champions'''), ('segment = NULL'), ('segment = initcap(''champions'') || left(cell, 0)');
+SELECT count(*) > 5 AS segments, bool_and(found('q.customer_profile', c.condition) = found('(SELECT * FROM q.customer_profile OFFSET 0)', c.condition)) AS same, bool_and(asks(c.condition)) AS asks FROM (SELECT DISTINCT format('segment = %L', segment) FROM q.customer_profile WHERE segment IS NOT NULL) c(condition);
+SELECT condition, asks(condition), found('q.customer_profile', condition) = found('(SELECT * FROM q.customer_profile OFFSET 0)', condition) AS same, found('q.customer_profile', condition) <> '0 ' AS some FROM wanted ORDER BY place;
+SELECT count(*) AS differences FROM (SELECT crm_profile_internal.segment_among(h.history, m.rfm, '2025-09-27', m.segments, m.active_days, m.clv, ARRAY[p.segment, 'Champions']::text[]) AS among, p.segment FROM q.customer_profile p JOIN q.customer_history h USING (customer), q.model_in_use m) a WHERE among IS DISTINCT FROM segment;
 -- figures that do not decide the order are computed for the rows that a LIMIT leaves, not for those that are sorted
 CREATE FUNCTION sorted(question text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -136,4 +161,4 @@ RESET ALL;
 -- readers see none of the sample
 SELECT relrowsecurity FROM pg_class WHERE oid = 'q.label_sample'::regclass;
 SELECT crm_profile.drop_source('q');
-DROP TABLE shopper, bought, question, serial, stored, condition, visited, joined, few;
+DROP TABLE shopper, bought, question, serial, stored, condition, visited, joined, few, wanted;

@@ -12,15 +12,19 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/geqo.h"
 #include "optimizer/paths.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
@@ -31,6 +35,9 @@
 #include "source/label_selectivity.h"
 
 #define SAMPLE "label_sample"
+
+/* The place of the labels wanted among the arguments of segment_among(), from 0. */
+#define WANTED_ARGUMENT 6
 
 static join_search_hook_type previous_join_search;
 
@@ -225,9 +232,89 @@ ShareOfLabel(PlannerInfo *root, const RestrictInfo *clause, double *share)
 	return found;
 }
 
-/* Sets the selectivity of conditions about labels. */
+/* The labels that an expression is compared with, as an array; NULL: they are not known. */
+static Const *
+LabelsWanted(const Node *condition)
+{
+	Const *labels;
+
+	if (IsA(condition, OpExpr) && get_opcode(((const OpExpr *) condition)->opno) == F_TEXTEQ)
+	{
+		const Const *label = lsecond(((const OpExpr *) condition)->args);
+		ArrayType *array;
+
+		if (!IsA(label, Const) || label->consttype != TEXTOID || label->constisnull)
+			return NULL;
+		array = construct_array((Datum *) &label->constvalue, 1, TEXTOID, -1, false, TYPALIGN_INT);
+		return makeConst(TEXTARRAYOID, -1, DEFAULT_COLLATION_OID, -1, PointerGetDatum(array), false,
+						 false);
+	}
+	if (!IsA(condition, ScalarArrayOpExpr) || !((const ScalarArrayOpExpr *) condition)->useOr ||
+		get_opcode(((const ScalarArrayOpExpr *) condition)->opno) != F_TEXTEQ)
+		return NULL;
+	labels = lsecond(((const ScalarArrayOpExpr *) condition)->args);
+	return !IsA(labels, Const) || labels->consttype != TEXTARRAYOID || labels->constisnull
+			   ? NULL
+			   : copyObject(labels);
+}
+
+/* The function that tells segments from those wanted, beside the one that tells all; or invalid. */
+static Oid
+SegmentAmong(const FuncExpr *call)
+{
+	Oid types[WANTED_ARGUMENT + 1];
+	Oid *all;
+	int n;
+
+	(void) get_func_signature(call->funcid, &all, &n);
+	if (n != WANTED_ARGUMENT || strcmp(LabelColumn((Node *) call), "segment") != 0)
+		return InvalidOid;
+	memcpy(types, all, sizeof(Oid) * WANTED_ARGUMENT);
+	types[WANTED_ARGUMENT] = TEXTARRAYOID;
+	/* whoever may run the one may run the other, whether or not they may use the schema */
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("segment_among"),
+						   PointerGetDatum(buildoidvector(types, WANTED_ARGUMENT + 1)),
+						   ObjectIdGetDatum(get_func_namespace(call->funcid)));
+}
+
+/*
+ * Where only some segments are wanted, most customers need no lifecycle to tell that theirs is none
+ * of them: others are NULL then, and fail the condition as well.
+ */
 static void
-SetLabelShares(PlannerInfo *root, List *initial_rels)
+AskForSegments(RestrictInfo *clause)
+{
+	Node *condition = (Node *) clause->clause;
+	const List *arguments = IsA(condition, OpExpr) ? ((OpExpr *) condition)->args
+							: IsA(condition, ScalarArrayOpExpr)
+								? ((ScalarArrayOpExpr *) condition)->args
+								: NIL;
+	FuncExpr *call;
+	Const *wanted;
+	Oid among;
+
+	if (list_length(arguments) != 2 || !IsA(linitial(arguments), FuncExpr) ||
+		LabelColumn(linitial(arguments)) == NULL)
+		return;
+	wanted = LabelsWanted(condition);
+	if (wanted == NULL || !get_collation_isdeterministic(exprInputCollation(condition)))
+		return;
+	among = SegmentAmong(linitial(arguments));
+	if (!OidIsValid(among))
+		return;
+	/* it may be shared with what the query shows */
+	condition = copyObject(condition);
+	arguments = IsA(condition, OpExpr) ? ((OpExpr *) condition)->args
+									   : ((ScalarArrayOpExpr *) condition)->args;
+	call = linitial(arguments);
+	call->funcid = among;
+	call->args = lappend(call->args, wanted);
+	clause->clause = (Expr *) condition;
+}
+
+/* Sets the selectivity of conditions about labels; asks for no more of these than are wanted. */
+static void
+PrepareLabels(PlannerInfo *root, List *initial_rels)
 {
 	ListCell *rel;
 	ListCell *clause;
@@ -239,7 +326,10 @@ SetLabelShares(PlannerInfo *root, List *initial_rels)
 			double share;
 
 			if (ShareOfLabel(root, condition, &share))
+			{
 				condition->norm_selec = condition->outer_selec = share;
+				AskForSegments(condition);
+			}
 		}
 }
 
@@ -313,7 +403,7 @@ SearchJoins(PlannerInfo *root, int levels_needed, List *initial_rels)
 	bool key_joins = key_joins_offered;
 	RelOptInfo *joined;
 
-	SetLabelShares(root, initial_rels);
+	PrepareLabels(root, initial_rels);
 	key_joins_offered = MergingPays(root, initial_rels);
 	enable_hashjoin = hash_joins && !key_joins_offered;
 	PG_TRY();

@@ -4,9 +4,12 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/memutils.h"
@@ -27,35 +30,50 @@ typedef struct SegmentModels
 	ModelCache later;
 	ModelCache segments;
 	ModelCache clv;
+	bool *wanted;    /* by position in the scheme, from 0 for none */
+	int64 decodings; /* of `segments` when that was set; 0: it was not */
 } SegmentModels;
 
 /* ---------- the segment on a day ---------- */
 
 /*
- * The position of the segment of such a score; 0 for none.  The lifecycle takes longer than all the
- * rest, and many scores have the same segment in all of them, so it is found only where it decides.
+ * The position of the segment of such a score; 0 for none, or for one that is not wanted.  The
+ * lifecycle takes longer than all the rest, and many scores have the same segment in all of them,
+ * or none that is wanted, so it is found only where it decides.
  */
 static int
 SegmentOfScore(const SegmentScheme *scheme, RfmScore score, const PurchaseHistory *history,
-			   DateADT day, const LapseRule *rule, int32 met)
+			   DateADT day, const LapseRule *rule, int32 met, const bool *wanted)
 {
 	int r = RFM_R(score);
 	int f = RFM_F(score);
 	int m = RFM_M(score);
 	int position;
+	bool same = true;
+	bool any;
 
 	if (rule == NULL)
 		return PositionForAnybody(scheme, r, f, m, met);
 	position = PositionForCustomer(scheme, r, f, m, LIFECYCLE_NEW, met);
-	for (int lifecycle = LIFECYCLE_NEW + 1; lifecycle < LIFECYCLES; lifecycle++)
-		if (PositionForCustomer(scheme, r, f, m, (Lifecycle) lifecycle, met) != position)
-			return PositionForCustomer(scheme, r, f, m, RecallLifecycle(history, day, rule), met);
-	return position;
+	any = wanted == NULL || wanted[position];
+	for (int i = LIFECYCLE_NEW + 1; i < LIFECYCLES && (same || !any); i++)
+	{
+		int other = PositionForCustomer(scheme, r, f, m, (Lifecycle) i, met);
+
+		same &= other == position;
+		any |= wanted != NULL && wanted[other];
+	}
+	if (!any)
+		return 0;
+	return same ? position
+				: PositionForCustomer(scheme, r, f, m, RecallLifecycle(history, day, rule), met);
 }
 
-int
-SegmentOnDay(const PurchaseHistory *history, const RfmModel *rfm, DateADT day,
-			 const SegmentScheme *scheme, const LapseRule *rule, int32 met)
+/* SegmentOnDay(), where only some segments may be wanted: by position, from 0 for none. */
+static int
+WantedSegmentOnDay(const PurchaseHistory *history, const RfmModel *rfm, DateADT day,
+				   const SegmentScheme *scheme, const LapseRule *rule, int32 met,
+				   const bool *wanted)
 {
 	const HistorySummary *summary;
 
@@ -68,7 +86,14 @@ SegmentOnDay(const PurchaseHistory *history, const RfmModel *rfm, DateADT day,
 	return SegmentOfScore(
 		scheme,
 		ScoreRfm(rfm, day - summary->last_ever, summary->orders, summary->amount, summary->scale),
-		history, day, rule, met);
+		history, day, rule, met, wanted);
+}
+
+int
+SegmentOnDay(const PurchaseHistory *history, const RfmModel *rfm, DateADT day,
+			 const SegmentScheme *scheme, const LapseRule *rule, int32 met)
+{
+	return WantedSegmentOnDay(history, rfm, day, scheme, rule, met, NULL);
 }
 
 static SegmentModels *
@@ -106,6 +131,15 @@ MetArgument(FunctionCallInfo fcinfo, int argument)
 	return argument >= PG_NARGS() || PG_ARGISNULL(argument) ? 0 : PG_GETARG_INT32(argument);
 }
 
+/* A copy of the label in that place: the cached one is freed as soon as another scheme comes. */
+static Datum
+CopyOfLabel(const SegmentScheme *scheme, int position)
+{
+	const text *label = scheme->labels[position - 1];
+
+	return PointerGetDatum(memcpy(palloc(VARSIZE(label)), label, VARSIZE(label)));
+}
+
 /*
  * (history, rfm_model, day, scheme, active_days, clv_model [, met]): as segment(rfm_score(),
  * lifecycle())
@@ -116,7 +150,6 @@ segment_on_day(PG_FUNCTION_ARGS)
 {
 	SegmentModels *models = SegmentModelsOf(fcinfo);
 	const SegmentScheme *scheme = OptionalModel(fcinfo, &SegmentSchemeFormat, &models->segments, 3);
-	const text *label;
 	LapseRule rule;
 	int position;
 
@@ -128,9 +161,7 @@ segment_on_day(PG_FUNCTION_ARGS)
 							LapseArguments(fcinfo, 4, &models->clv, &rule), MetArgument(fcinfo, 6));
 	if (position == 0)
 		PG_RETURN_NULL();
-	/* a copy: the cached one is freed as soon as another scheme comes */
-	label = scheme->labels[position - 1];
-	PG_RETURN_DATUM(PointerGetDatum(memcpy(palloc(VARSIZE(label)), label, VARSIZE(label))));
+	PG_RETURN_DATUM(CopyOfLabel(scheme, position));
 }
 
 /* The same without `met`: a function of its own, since it is strict. */
@@ -139,6 +170,48 @@ Datum
 segment_on_day_strict(PG_FUNCTION_ARGS)
 {
 	return segment_on_day(fcinfo);
+}
+
+/* Notes which segments of a scheme are among those labels. */
+static void
+SetWanted(SegmentModels *models, const SegmentScheme *scheme, ArrayType *labels,
+		  MemoryContext context)
+{
+	Datum *values;
+	bool *nulls;
+	int n;
+
+	if (models->wanted != NULL)
+		pfree(models->wanted);
+	models->wanted = MemoryContextAllocZero(context, scheme->nsegments + 1);
+	deconstruct_array(labels, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < scheme->nsegments && !nulls[i]; j++)
+			models->wanted[j + 1] |= DatumGetBool(DirectFunctionCall2Coll(
+				texteq, C_COLLATION_OID, values[i], PointerGetDatum(scheme->labels[j])));
+}
+
+/* (history, rfm_model, day, scheme, active_days, clv_model, labels) */
+PG_FUNCTION_INFO_V1(segment_among);
+Datum
+segment_among(PG_FUNCTION_ARGS)
+{
+	SegmentModels *models = SegmentModelsOf(fcinfo);
+	const SegmentScheme *scheme = OptionalModel(fcinfo, &SegmentSchemeFormat, &models->segments, 3);
+	LapseRule rule;
+	int position;
+
+	if (models->decodings != models->segments.decodings || models->wanted == NULL ||
+		!get_fn_expr_arg_stable(fcinfo->flinfo, 6))
+		SetWanted(models, scheme, PG_GETARG_ARRAYTYPE_P(6), fcinfo->flinfo->fn_mcxt);
+	models->decodings = models->segments.decodings;
+	position = WantedSegmentOnDay(
+		PG_GETARG_HISTORY(0), OptionalModel(fcinfo, &RfmModelFormat, &models->earlier, 1),
+		CheckedDay(PG_GETARG_DATEADT(2), "as_of"), scheme,
+		LapseArguments(fcinfo, 4, &models->clv, &rule), 0, models->wanted);
+	if (position == 0 || !models->wanted[position])
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(CopyOfLabel(scheme, position));
 }
 
 /* ---------- moves between segments ---------- */
