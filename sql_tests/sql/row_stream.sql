@@ -171,6 +171,26 @@ SET crm_profile.enable_row_stream = off;
 SELECT * FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere) ORDER BY a;
 RESET crm_profile.enable_row_stream;
 
+-- a cursor over them outlives the subtransaction in which it was first fetched from, and the transaction that it was opened in
+CREATE VIEW here AS SELECT e.* FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere) e;
+BEGIN;
+DECLARE c CURSOR FOR SELECT a FROM here;
+SAVEPOINT s;
+FETCH 1 FROM c;
+ROLLBACK TO s;
+FETCH 1 FROM c;
+DO $$ BEGIN EXECUTE (SELECT string_agg(format('DECLARE held_%s SCROLL CURSOR WITH HOLD FOR SELECT a FROM here', i), ';') FROM generate_series(1, 20) i); END $$;
+DO $$ BEGIN EXECUTE (SELECT string_agg(format('MOVE 1 FROM held_%s', i), ';') FROM generate_series(1, 20) i); END $$;
+COMMIT;
+FETCH 2 FROM held_1;
+CLOSE ALL;
+-- below an outer join
+SELECT x.a, y.word FROM elsewhere x LEFT JOIN (SELECT a, coalesce(c, 0) AS word FROM here) y ON y.a = x.a WHERE y.word = 20;
+-- only a SELECT, which writes nothing
+SELECT * FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere, 'DELETE FROM elsewhere RETURNING *');
+SELECT * FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere, 'SELECT * FROM elsewhere FOR UPDATE');
+SELECT * FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere, 'SELECT 1; SELECT 2');
+
 SET client_min_messages = warning;
 DROP SCHEMA row_stream CASCADE;
 DROP ROLE row_stream_user;

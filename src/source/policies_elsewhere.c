@@ -10,9 +10,7 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/table.h"
-#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "nodes/makefuncs.h"
@@ -23,83 +21,31 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/planner.h"
 #include "rewrite/rewriteManip.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "base/compat.h"
+#include "base/managed_tables.h"
 #include "source/policies_elsewhere.h"
 
 static planner_hook_type next_planner = NULL;
 
-/* Whether Citus manages a table, by its catalogue. */
+/* Whether a table of a query, at any level, is under a policy. */
 static bool
-IsManaged(Oid relation)
+LookForSecured(Node *node, void *context)
 {
-	Oid catalogue = get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE);
-	Relation partitions;
-	SysScanDesc scan;
-	ScanKeyData key;
-	bool found;
-
-	if (!OidIsValid(catalogue))
-		return false;
-	partitions = table_open(catalogue, AccessShareLock);
-	/* its first column */
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
-	scan = systable_beginscan(partitions, InvalidOid, false, NULL, 1, &key);
-	found = HeapTupleIsValid(systable_getnext(scan));
-	systable_endscan(scan);
-	table_close(partitions, AccessShareLock);
-	return found;
-}
-
-/* What the tables of a query are, at all levels. */
-typedef struct Tables
-{
-	bool managed; /* by Citus */
-	bool secured; /* under a policy */
-} Tables;
-
-static bool
-LookAtTables(Node *node, void *context)
-{
-	Tables *tables = context;
-
 	if (node == NULL)
 		return false;
 	if (IsA(node, RangeTblEntry))
 	{
 		RangeTblEntry *table = (RangeTblEntry *) node;
 
-		if (table->rtekind == RTE_RELATION && table->securityQuals != NIL)
-			tables->secured = true;
-		return false;
+		return table->rtekind == RTE_RELATION && table->securityQuals != NIL;
 	}
 	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, LookAtTables, context, QTW_EXAMINE_RTES_BEFORE);
-	return expression_tree_walker(node, LookAtTables, context);
-}
-
-static bool
-LookForManaged(Node *node, void *context)
-{
-	Tables *tables = context;
-
-	if (node == NULL || tables->managed)
-		return false;
-	if (IsA(node, RangeTblEntry))
-	{
-		RangeTblEntry *table = (RangeTblEntry *) node;
-
-		if (table->rtekind == RTE_RELATION && IsManaged(table->relid))
-			tables->managed = true;
-		return false;
-	}
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, LookForManaged, context, QTW_EXAMINE_RTES_BEFORE);
-	return expression_tree_walker(node, LookForManaged, context);
+		return query_tree_walker((Query *) node, LookForSecured, context, QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, LookForSecured, context);
 }
 
 /* SELECT all columns FROM the table: its policies stay inside. */
@@ -194,14 +140,10 @@ CheckTakenApart(Query *query)
 static PlannedStmt *
 PlanSecured(Query *query, const char *text, int cursor_options, ParamListInfo params)
 {
-	Tables tables = {0};
-
-	(void) LookAtTables((Node *) query, &tables);
-	if (tables.secured)
+	if (LookForSecured((Node *) query, NULL))
 	{
 		CheckTakenApart(query);
-		(void) LookForManaged((Node *) query, &tables);
-		if (tables.managed)
+		if (ReadsManaged((Node *) query))
 			(void) SecureTables((Node *) query, NULL);
 	}
 	return next_planner(query, text, cursor_options, params);
