@@ -101,11 +101,17 @@ SecureTables(Node *node, void *context)
 
 		place++;
 		if (table->rtekind != RTE_RELATION || table->securityQuals == NIL ||
-			table->tablesample != NULL || place == query->resultRelation ||
-			get_parse_rowmark(query, place) != NULL || IsManaged(table->relid))
+			place == query->resultRelation || IsManaged(table->relid))
 			continue;
+		if (get_parse_rowmark(query, place) != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a query that reads a table that Citus manages cannot lock rows of "
+							"table \"%s\", which is under a policy",
+							get_rel_name(table->relid))));
 		table->subquery = SecuredSubquery(query, table, place);
 		table->rtekind = RTE_SUBQUERY;
+		table->tablesample = NULL;
 		table->security_barrier = true;
 		table->securityQuals = NIL;
 		table->inh = false;

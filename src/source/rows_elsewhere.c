@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/transam.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "executor/tstoreReceiver.h"
 #include "fmgr.h"
@@ -26,6 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
 #include "base/caller_query.h"
@@ -149,6 +151,38 @@ NarrowRowsElsewhere(FuncExpr *call, Index relid, Bitmapset *columns, List *claus
 	given->constisnull = false;
 }
 
+/* Whether a column of the table is its key, by an index: Citus keeps their definitions here. */
+static bool
+IsKeyOfTable(const FuncExpr *call, AttrNumber column)
+{
+	Oid relation = get_typ_typrelid(call->funcresulttype);
+	Relation table;
+	List *indexes;
+	ListCell *cell;
+	bool found = false;
+
+	if (!OidIsValid(relation))
+		return false;
+	table = relation_open(relation, AccessShareLock);
+	indexes = RelationGetIndexList(table);
+	foreach (cell, indexes)
+	{
+		HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
+		Form_pg_index index;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		index = (Form_pg_index) GETSTRUCT(tuple);
+		found |= index->indisunique && index->indimmediate && index->indisvalid &&
+				 index->indnkeyatts == 1 && index->indkey.values[0] == column &&
+				 heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+		ReleaseSysCache(tuple);
+	}
+	list_free(indexes);
+	relation_close(table, AccessShareLock);
+	return found;
+}
+
 /* ---------- its rows ---------- */
 
 typedef struct Elsewhere
@@ -257,5 +291,6 @@ rows_elsewhere(PG_FUNCTION_ARGS)
 void
 InitRowsElsewhere(void)
 {
-	RegisterRowStream(rows_elsewhere, StartRowsElsewhere, NarrowRowsElsewhere, EXPLAINS_NOTHING);
+	RegisterRowStream(rows_elsewhere, StartRowsElsewhere, NarrowRowsElsewhere, IsKeyOfTable,
+					  EXPLAINS_NOTHING);
 }
