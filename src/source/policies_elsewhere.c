@@ -31,6 +31,9 @@
 
 static planner_hook_type next_planner = NULL;
 
+/* A query whose tables have been secured is being planned: what Citus makes of it comes next. */
+static bool secured = false;
+
 /* Whether a table of a query, at any level, is under a policy. */
 static bool
 LookForSecured(Node *node, void *context)
@@ -120,7 +123,7 @@ SecureTables(Node *node, void *context)
 	return false;
 }
 
-/* What Citus made of a table that was not secured before: an error instead of a crash. */
+/* What Citus made of a table that was not secured before, or cannot be: no crash, but an error. */
 static void
 CheckTakenApart(Query *query)
 {
@@ -133,6 +136,13 @@ CheckTakenApart(Query *query)
 	places = pull_varnos(NULL, (Node *) table->securityQuals);
 	if ((!query->hasSubLinks && checkExprHasSubLink((Node *) table->securityQuals)) ||
 		bms_nonempty_difference(places, bms_make_singleton(1)))
+	{
+		if (secured)
+			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+							errmsg("Citus cannot plan this query over table \"%s\", which is under "
+								   "a policy",
+								   get_rel_name(table->relid)),
+							errhint("Ask the table in a subquery: WHERE … IN (SELECT …).")));
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -141,18 +151,34 @@ CheckTakenApart(Query *query)
 					get_rel_name(table->relid)),
 			 errhint("It is loaded now: repeat the query.  To have it in each session: ALTER "
 					 "DATABASE … SET session_preload_libraries = crm_profile")));
+	}
 }
 
 static PlannedStmt *
 PlanSecured(Query *query, const char *text, int cursor_options, ParamListInfo params)
 {
+	PlannedStmt *plan;
+	bool outer = secured;
+
 	if (LookForSecured((Node *) query, NULL))
 	{
 		CheckTakenApart(query);
 		if (ReadsManaged((Node *) query))
+		{
 			(void) SecureTables((Node *) query, NULL);
+			secured = true;
+		}
 	}
-	return next_planner(query, text, cursor_options, params);
+	PG_TRY();
+	{
+		plan = next_planner(query, text, cursor_options, params);
+	}
+	PG_FINALLY();
+	{
+		secured = outer;
+	}
+	PG_END_TRY();
+	return plan;
 }
 
 void
