@@ -7,6 +7,11 @@
 CREATE FUNCTION crm_profile_internal.rows_elsewhere(example anyelement, query text DEFAULT NULL) RETURNS SETOF anyelement
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE COST 1000 ROWS 100000 SUPPORT crm_profile_internal.row_stream_support; -- the rows of a table, read by a query of its own with the rights of the current user; example: a NULL of the table's row type; query: a query of some of its columns, NULL: all
 
+-- A policy compares each row with what its subquery returns: with all of it one by one if the planner expects more than
+-- a hash table may hold. So this one is expected to return few rows.
+CREATE FUNCTION crm_profile_internal.keys_elsewhere(example anyelement, query text DEFAULT NULL) RETURNS SETOF anyelement
+	AS 'MODULE_PATHNAME', 'rows_elsewhere' LANGUAGE C STABLE PARALLEL UNSAFE COST 1000 ROWS 1000 SUPPORT crm_profile_internal.row_stream_support; -- rows_elsewhere() for policies
+
 CREATE FUNCTION crm_profile_internal.is_elsewhere(relations oid[]) RETURNS boolean
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -1061,7 +1061,8 @@ CREATE FUNCTION crm_profile_internal.source_sees(src crm_profile.source_definiti
 	-- EXISTS, not IN: if a hash of the keys does not fit into work_mem, the planner can still look up each key. Not
 	-- where the keys come from other machines: each look-up would be a query there, and Citus 13 cannot plan two
 	-- alternatives
-	RETURN CASE WHEN src.elsewhere ? 'customers' THEN format('%1$s::%2$s %3$s ANY (SELECT c.%4$I::%2$s FROM %5$s c)', customer, src.key_type, crm_profile_internal.key_equality(src.key_type::regtype), src.customer_key, src.customers)
+	RETURN CASE WHEN src.elsewhere ? 'customers' THEN format('%1$s::%2$s %3$s ANY (SELECT c.%4$I::%2$s FROM crm_profile_internal.keys_elsewhere(NULL::%5$s) c)', customer, src.key_type,
+			crm_profile_internal.key_equality(src.key_type::regtype), src.customer_key, src.elsewhere -> 'customers' ->> 'given')
 		ELSE format('EXISTS (SELECT FROM %s c WHERE %s)', src.customers, crm_profile_internal.same_key(src.key_type, format('c.%I', src.customer_key), customer)) END;
 COMMENT ON FUNCTION crm_profile_internal.source_sees IS 'SQL condition that whoever asks sees the customer with this key, given as SQL, in the customer table';
 

@@ -4,7 +4,7 @@
 -- Functions that may be volatile or parallel unsafe: they run a query of the caller's, or write
 CREATE TEMP TABLE acts (name) AS VALUES
 	('collect_purchase_histories'), ('store_purchase_histories'), ('rfm_scores'), ('match_prospects'), ('where_to_find'), ('match_trial'), ('nearest_profiles'),
-	('rows_elsewhere'), ('is_pushed'), ('source_bring'), ('source_build_elsewhere'), ('source_check_elsewhere'), ('source_create_here'), ('source_history_query'), ('source_orders_elsewhere'), ('source_shards'), ('explain_source_as_owner'),
+	('rows_elsewhere'), ('keys_elsewhere'), ('is_pushed'), ('source_bring'), ('source_build_elsewhere'), ('source_check_elsewhere'), ('source_create_here'), ('source_history_query'), ('source_orders_elsewhere'), ('source_shards'), ('explain_source_as_owner'),
 	('create_source'), ('alter_source'), ('drop_source'), ('explain_source'), ('refresh'), ('check_source'), ('check_key'), ('check_row_of_attributes'), ('nearest_customers'), ('check_source_details'), ('forget_customer'), ('profile_now'), ('profile_now_details'),
 	('create_source_from'), ('alter_source_as_owner'), ('drop_source_as_owner'), ('refresh_as_owner'), ('check_source_as_owner'), ('check_source_details_as_owner'), ('forget_customer_as_owner'), ('forget_customers'), ('forget_customers_as_owner'), ('forget_keys'), ('figures_now'), ('find_and_keep'), ('lock_relations'), ('source_lock'), ('hold_source'), ('hold_source_as_owner'), ('rewrite_tables'), ('profile_now_as_owner'), ('profile_now_details_as_owner'), ('refresh_histories'), ('refresh_models'), ('refresh_profiles'),
 	('source_relation'), ('source_type_of'), ('source_amount'), ('source_expression'), ('source_canonical'), ('source_resolve'), ('source_comment'), ('source_admit'),

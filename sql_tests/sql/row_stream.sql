@@ -171,6 +171,40 @@ SET crm_profile.enable_row_stream = off;
 SELECT * FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere) ORDER BY a;
 RESET crm_profile.enable_row_stream;
 
+-- a cursor over them outlives the subtransaction in which it was first fetched from, and the transaction that it was opened in
+CREATE VIEW here AS SELECT e.* FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere) e;
+BEGIN;
+DECLARE c CURSOR FOR SELECT a FROM here;
+SAVEPOINT s;
+FETCH 1 FROM c;
+ROLLBACK TO s;
+FETCH 1 FROM c;
+DO $$ BEGIN EXECUTE (SELECT string_agg(format('DECLARE held_%s SCROLL CURSOR WITH HOLD FOR SELECT a FROM here', i), ';') FROM generate_series(1, 20) i); END $$;
+DO $$ BEGIN EXECUTE (SELECT string_agg(format('MOVE 1 FROM held_%s', i), ';') FROM generate_series(1, 20) i); END $$;
+COMMIT;
+FETCH 2 FROM held_1;
+CLOSE ALL;
+-- below an outer join
+SELECT x.a, y.word FROM elsewhere x LEFT JOIN (SELECT a, coalesce(c, 0) AS word FROM here) y ON y.a = x.a WHERE y.word = 20;
+-- customers are keys, and so are the columns with an index of their own: a join of two streams is no larger than either
+CREATE TABLE keyed (customer integer PRIMARY KEY, other integer);
+INSERT INTO keyed SELECT i, i FROM generate_series(1, 3) i;
+CREATE FUNCTION rows_expected(query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
+	RETURN plan -> 0 -> 'Plan' ->> 'Plan Rows';
+END $$;
+SELECT rows_expected('SELECT FROM crm_profile_internal.rows_elsewhere(NULL::keyed) a JOIN crm_profile_internal.rows_elsewhere(NULL::keyed) b USING (customer)') AS by_key,
+	rows_expected('SELECT FROM crm_profile_internal.rows_elsewhere(NULL::keyed) a JOIN crm_profile_internal.rows_elsewhere(NULL::keyed) b USING (other)') AS by_another_column,
+	rows_expected('SELECT FROM crm_profile_internal.rows_elsewhere(NULL::keyed) a JOIN collect_purchase_histories(NULL::int, (SELECT ''SELECT customer, current_date, 1.0 FROM keyed'')) b USING (customer)') AS by_customer,
+	rows_expected('SELECT customer FROM collect_purchase_histories(NULL::int, (SELECT ''SELECT customer, current_date, 1.0 FROM keyed'')) GROUP BY customer') AS groups;
+-- only a SELECT, which writes nothing
+SELECT * FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere, 'DELETE FROM elsewhere RETURNING *');
+SELECT * FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere, 'SELECT * FROM elsewhere FOR UPDATE');
+SELECT * FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere, 'SELECT 1; SELECT 2');
+
 SET client_min_messages = warning;
 DROP SCHEMA row_stream CASCADE;
 DROP ROLE row_stream_user;

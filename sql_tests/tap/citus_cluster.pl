@@ -58,6 +58,14 @@ my $join = q{SELECT count(*) FROM customers c JOIN shop.customer_history h ON h.
 like($err, qr/before the library crm_profile is loaded.*repeat the query.*session_preload_libraries/s, 'a join in the first query of a session is an error');
 $node->safe_psql('shop', 'ALTER DATABASE shop SET session_preload_libraries = crm_profile');
 is($node->safe_psql('shop', "SET ROLE clerk; $join"), 0, 'a join shows a reader nobody else');
+is($node->safe_psql('shop', 'SET ROLE clerk; ' . $join =~ s/ h ON/ h TABLESAMPLE system (100) ON/r), 0, 'nor does a sample');
+($status, $out, $err) = $node->psql('shop', 'SET ROLE clerk; ' . $join =~ s/count\(\*\)/h.customer/r . ' FOR UPDATE OF h');
+like($err, qr/permission denied for table customer_history|cannot lock rows of table "customer_history"/, 'rows in a join are not locked');
+$node->safe_psql('shop', 'CREATE TABLE own (customer integer); GRANT SELECT, UPDATE ON own TO clerk');
+($status, $out, $err) = $node->psql('shop', 'SET ROLE clerk; UPDATE own SET customer = 0 FROM customers c WHERE c.id = customer');
+like($err, qr/Citus cannot plan this query over table "customers".*in a subquery/s, 'a change of a local table by a distributed one is an error');
+is($node->safe_psql('shop', q{SET ROLE clerk; BEGIN; DECLARE c CURSOR FOR SELECT customer FROM shop.customer_profile; SAVEPOINT s; FETCH 1 FROM c; ROLLBACK TO s; MOVE ALL FROM c;
+	DECLARE d CURSOR WITH HOLD FOR SELECT customer FROM shop.customer_profile; COMMIT; MOVE ALL FROM d; SELECT 'alive'}) =~ s/.*\n//sr, 'alive', 'cursors over rows that come from elsewhere');
 ($status, $out, $err) = $node->psql('shop', q{SET ROLE clerk; SELECT count(*) FROM customers c JOIN shop.model h ON true JOIN shop.customer_history i ON i.customer = c.id WHERE c.id = 1; RESET ROLE;
 	REVOKE SELECT ON shop.customer_history FROM clerk; SET ROLE clerk; } . $join);
 like($err, qr/permission denied for table customer_history/, 'nor without the right to read it');

@@ -33,6 +33,7 @@
 #include EXPLAIN_STATE_HEADER
 
 #include "base/caller_query.h"
+#include "base/managed_tables.h"
 #include "base/plan_choice.h"
 
 QueryExplanation *query_explanation = NULL;
@@ -208,6 +209,9 @@ EstimateGroups(const char *text, double *groups, Cost *cost)
 	query = GroupedByFirstColumn(query);
 	if (query == NULL)
 		return false;
+	/* what is here of a table elsewhere is empty; Citus itself expects 100 000 rows of any query */
+	if (ReadsManaged((Node *) query))
+		return false;
 	/* not by way of other extensions: nothing is run */
 	plan = standard_planner(query, text, CURSOR_OPT_PARALLEL_OK, NULL);
 	*groups = plan->planTree->plan_rows;
@@ -324,6 +328,52 @@ RunQueryPacked(const char *function, const char *query, DestReceiver *receiver, 
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
 	SPI_finish();
 	return false;
+}
+
+QueryDesc *
+StartQuery(const char *function, const char *text, DestReceiver *receiver)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ErrorContextCallback context = {error_context_stack, QueryContext, pstrdup(text)};
+	Query *query;
+	PlannedStmt *plan;
+	QueryDesc *started;
+	SPIPlanPtr prepared;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	prepared = SPI_prepare(text, 0, NULL);
+	if (prepared == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	query = linitial_node(Query, CheckQuery(function, prepared)->query_list);
+	MemoryContextSwitchTo(caller);
+	error_context_stack = &context;
+	plan = pg_plan_query(copyObject(query), context.arg, 0, NULL);
+	if (!CommandIsReadOnly(plan))
+		QueryRefused(function, "It locks rows.");
+	SPI_finish();
+	started = CreateQueryDesc(plan, context.arg, GetActiveSnapshot(), InvalidSnapshot, receiver,
+							  NULL, NULL, 0);
+	ExecutorStart(started, 0);
+	error_context_stack = context.previous;
+	return started;
+}
+
+uint64
+FetchRows(QueryDesc *query, uint64 count)
+{
+	PushActiveSnapshot(query->snapshot);
+	RunExecutorFor(query, count);
+	PopActiveSnapshot();
+	return query->estate->es_processed;
+}
+
+void
+EndQuery(QueryDesc *query)
+{
+	ExecutorFinish(query);
+	ExecutorEnd(query);
+	FreeQueryDesc(query);
 }
 
 /* ---------- receivers and scans of the caller's rows ---------- */

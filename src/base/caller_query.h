@@ -11,6 +11,7 @@
 
 #include "base/compat.h"
 #include "access/tupdesc.h"
+#include "executor/execdesc.h"
 #include "fmgr.h"
 #include "nodes/execnodes.h"
 #include "nodes/extensible.h"
@@ -23,6 +24,15 @@
  * allocates what it must keep in a context of its own.
  */
 extern void RunQuery(const char *function, const char *query, DestReceiver *receiver);
+
+/*
+ * Starts such a query, whose rows go to the receiver by as many as are asked for; EndQuery ends it,
+ * wherever it is.  It has no portal, which would end before its reader: with the subtransaction in
+ * which a cursor was first fetched from, or as a transaction with a holdable cursor commits.
+ */
+extern QueryDesc *StartQuery(const char *function, const char *text, DestReceiver *receiver);
+extern uint64 FetchRows(QueryDesc *query, uint64 count);
+extern void EndQuery(QueryDesc *query);
 
 /* A receiver that is told of the columns, if `startup` is not NULL, and of each row. */
 extern void

@@ -25,6 +25,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/ruleutils.h"
+#include "utils/selfuncs.h"
 #include "utils/tuplestore.h"
 
 #include "base/compat.h"
@@ -48,6 +49,7 @@ static struct
 	PGFunction function;
 	RowStreamStart start;
 	RowStreamNarrow narrow; /* NULL: returns all rows and columns whatever is asked */
+	RowStreamUnique unique; /* NULL: only the first column of groups */
 	RowStreamQuery query;
 } row_streams[MAX_ROW_STREAMS];
 static int nrow_streams = 0;
@@ -113,6 +115,7 @@ NewCustomScanState(Size size, const CustomExecMethods *methods)
 
 static bool enable_row_stream = true;
 static set_rel_pathlist_hook_type previous_pathlist_hook;
+static get_relation_stats_hook_type previous_stats_hook;
 
 /*
  * Marks functions that return their rows one at a time.  As a planner support function it is called
@@ -260,6 +263,31 @@ EstimateRows(RelOptInfo *rel, const FuncExpr *call)
 		path->startup_cost = cost;
 		path->rows = rel->rows;
 	}
+}
+
+/*
+ * Tells the planner which columns are keys.  It has no statistics of what functions return, and
+ * would expect two hundred values: a join of two streams, by keys, would seem to be enormous.
+ */
+static bool
+TellUniqueColumn(PlannerInfo *root, RangeTblEntry *rte, AttrNumber column,
+				 VariableStatData *variable)
+{
+	const FuncExpr *call;
+	int stream;
+
+	if (previous_stats_hook && previous_stats_hook(root, rte, column, variable))
+		return true;
+	if (rte->rtekind != RTE_FUNCTION || list_length(rte->functions) != 1)
+		return false;
+	call = (const FuncExpr *) linitial_node(RangeTblFunction, rte->functions)->funcexpr;
+	stream = IsA(call, FuncExpr) ? RowStreamNumber(call->funcid) : -1;
+	if (stream < 0 || (row_streams[stream].unique != NULL
+						   ? !row_streams[stream].unique(call, column)
+						   : row_streams[stream].query != EXPLAINS_QUERY || column != 1))
+		return false;
+	variable->isunique = true;
+	return true;
 }
 
 /* Offers a row stream besides the function scan, cheaper by the cost of the tuplestore. */
@@ -588,13 +616,14 @@ CreateRowStreamScanState(CustomScan *scan)
 
 void
 RegisterRowStream(PGFunction function, RowStreamStart start, RowStreamNarrow narrow,
-				  RowStreamQuery query)
+				  RowStreamUnique unique, RowStreamQuery query)
 {
 	if (nrow_streams == MAX_ROW_STREAMS)
 		elog(ERROR, "too many row streams");
 	row_streams[nrow_streams].function = function;
 	row_streams[nrow_streams].start = start;
 	row_streams[nrow_streams].narrow = narrow;
+	row_streams[nrow_streams].unique = unique;
 	row_streams[nrow_streams++].query = query;
 }
 
@@ -608,6 +637,8 @@ InitRowStreams(void)
 		"Off: they are written to a tuplestore first, as those of other functions are.",
 		&enable_row_stream, true, PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	RegisterCustomScanMethods(&RowStreamScanMethods);
+	previous_stats_hook = get_relation_stats_hook;
+	get_relation_stats_hook = TellUniqueColumn;
 	previous_pathlist_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = AddRowStreamScanPath;
 }

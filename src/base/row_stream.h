@@ -9,6 +9,7 @@
 #ifndef CRM_ROW_STREAM_H
 #define CRM_ROW_STREAM_H
 
+#include "access/attnum.h"
 #include "fmgr.h"
 #include "nodes/extensible.h"
 #include "nodes/primnodes.h"
@@ -32,6 +33,9 @@ typedef void (*RowStreamStart)(FunctionCallInfo fcinfo, RowStream *rows);
  */
 typedef void (*RowStreamNarrow)(FuncExpr *call, Index relid, Bitmapset *columns, List *clauses);
 
+/* Whether no two rows have the same value in a column. */
+typedef bool (*RowStreamUnique)(const FuncExpr *call, AttrNumber column);
+
 /*
  * EXPLAIN shows what the function takes its rows from: it starts the function with
  * query_explanation set, and without rows where nothing is to be run.
@@ -44,9 +48,12 @@ typedef enum RowStreamQuery
 
 extern Datum ReturnRowStream(FunctionCallInfo fcinfo, RowStreamStart start);
 
-/* Registers a function that returns rows this way; at most a handful.  `narrow` may be NULL. */
+/*
+ * Registers a function that returns rows this way; at most a handful.  `narrow` may be NULL, and
+ * `unique` if it has no such column, or is the first one of the groups of EXPLAINS_QUERY.
+ */
 extern void RegisterRowStream(PGFunction function, RowStreamStart start, RowStreamNarrow narrow,
-							  RowStreamQuery query);
+							  RowStreamUnique unique, RowStreamQuery query);
 extern void InitRowStreams(void);
 
 /* Shows in EXPLAIN ANALYZE what rows took in memory and in files, in bytes. */

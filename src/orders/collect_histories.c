@@ -121,7 +121,8 @@ collect_valid_histories(PG_FUNCTION_ARGS)
 void
 InitCollectHistories(void)
 {
-	RegisterRowStream(collect_purchase_histories, StartCollectPurchaseHistories, NULL,
+	RegisterRowStream(collect_purchase_histories, StartCollectPurchaseHistories, NULL, NULL,
 					  EXPLAINS_QUERY);
-	RegisterRowStream(collect_valid_histories, StartCollectValidHistories, NULL, EXPLAINS_QUERY);
+	RegisterRowStream(collect_valid_histories, StartCollectValidHistories, NULL, NULL,
+					  EXPLAINS_QUERY);
 }

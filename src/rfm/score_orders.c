@@ -293,5 +293,5 @@ rfm_scores(PG_FUNCTION_ARGS)
 void
 InitScoreOrders(void)
 {
-	RegisterRowStream(rfm_scores, StartRfmScores, NULL, EXPLAINS_QUERY);
+	RegisterRowStream(rfm_scores, StartRfmScores, NULL, NULL, EXPLAINS_QUERY);
 }

@@ -289,5 +289,5 @@ draw_audience(PG_FUNCTION_ARGS)
 void
 InitAudience(void)
 {
-	RegisterRowStream(draw_audience, StartDraw, NULL, EXPLAINS_NOTHING);
+	RegisterRowStream(draw_audience, StartDraw, NULL, NULL, EXPLAINS_NOTHING);
 }

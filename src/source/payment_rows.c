@@ -436,5 +436,5 @@ payment_rows(PG_FUNCTION_ARGS)
 void
 InitPaymentRows(void)
 {
-	RegisterRowStream(payment_rows, StartPaymentRows, NULL, EXPLAINS_NOTHING);
+	RegisterRowStream(payment_rows, StartPaymentRows, NULL, NULL, EXPLAINS_NOTHING);
 }

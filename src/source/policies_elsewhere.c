@@ -10,9 +10,7 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/table.h"
-#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "nodes/makefuncs.h"
@@ -23,83 +21,34 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/planner.h"
 #include "rewrite/rewriteManip.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "base/compat.h"
+#include "base/managed_tables.h"
 #include "source/policies_elsewhere.h"
 
 static planner_hook_type next_planner = NULL;
 
-/* Whether Citus manages a table, by its catalogue. */
+/* A query whose tables have been secured is being planned: what Citus makes of it comes next. */
+static bool secured = false;
+
+/* Whether a table of a query, at any level, is under a policy. */
 static bool
-IsManaged(Oid relation)
+LookForSecured(Node *node, void *context)
 {
-	Oid catalogue = get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE);
-	Relation partitions;
-	SysScanDesc scan;
-	ScanKeyData key;
-	bool found;
-
-	if (!OidIsValid(catalogue))
-		return false;
-	partitions = table_open(catalogue, AccessShareLock);
-	/* its first column */
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
-	scan = systable_beginscan(partitions, InvalidOid, false, NULL, 1, &key);
-	found = HeapTupleIsValid(systable_getnext(scan));
-	systable_endscan(scan);
-	table_close(partitions, AccessShareLock);
-	return found;
-}
-
-/* What the tables of a query are, at all levels. */
-typedef struct Tables
-{
-	bool managed; /* by Citus */
-	bool secured; /* under a policy */
-} Tables;
-
-static bool
-LookAtTables(Node *node, void *context)
-{
-	Tables *tables = context;
-
 	if (node == NULL)
 		return false;
 	if (IsA(node, RangeTblEntry))
 	{
 		RangeTblEntry *table = (RangeTblEntry *) node;
 
-		if (table->rtekind == RTE_RELATION && table->securityQuals != NIL)
-			tables->secured = true;
-		return false;
+		return table->rtekind == RTE_RELATION && table->securityQuals != NIL;
 	}
 	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, LookAtTables, context, QTW_EXAMINE_RTES_BEFORE);
-	return expression_tree_walker(node, LookAtTables, context);
-}
-
-static bool
-LookForManaged(Node *node, void *context)
-{
-	Tables *tables = context;
-
-	if (node == NULL || tables->managed)
-		return false;
-	if (IsA(node, RangeTblEntry))
-	{
-		RangeTblEntry *table = (RangeTblEntry *) node;
-
-		if (table->rtekind == RTE_RELATION && IsManaged(table->relid))
-			tables->managed = true;
-		return false;
-	}
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, LookForManaged, context, QTW_EXAMINE_RTES_BEFORE);
-	return expression_tree_walker(node, LookForManaged, context);
+		return query_tree_walker((Query *) node, LookForSecured, context, QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, LookForSecured, context);
 }
 
 /* SELECT all columns FROM the table: its policies stay inside. */
@@ -155,11 +104,17 @@ SecureTables(Node *node, void *context)
 
 		place++;
 		if (table->rtekind != RTE_RELATION || table->securityQuals == NIL ||
-			table->tablesample != NULL || place == query->resultRelation ||
-			get_parse_rowmark(query, place) != NULL || IsManaged(table->relid))
+			place == query->resultRelation || IsManaged(table->relid))
 			continue;
+		if (get_parse_rowmark(query, place) != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a query that reads a table that Citus manages cannot lock rows of "
+							"table \"%s\", which is under a policy",
+							get_rel_name(table->relid))));
 		table->subquery = SecuredSubquery(query, table, place);
 		table->rtekind = RTE_SUBQUERY;
+		table->tablesample = NULL;
 		table->security_barrier = true;
 		table->securityQuals = NIL;
 		table->inh = false;
@@ -168,7 +123,7 @@ SecureTables(Node *node, void *context)
 	return false;
 }
 
-/* What Citus made of a table that was not secured before: an error instead of a crash. */
+/* What Citus made of a table that was not secured before, or cannot be: no crash, but an error. */
 static void
 CheckTakenApart(Query *query)
 {
@@ -181,6 +136,13 @@ CheckTakenApart(Query *query)
 	places = pull_varnos(NULL, (Node *) table->securityQuals);
 	if ((!query->hasSubLinks && checkExprHasSubLink((Node *) table->securityQuals)) ||
 		bms_nonempty_difference(places, bms_make_singleton(1)))
+	{
+		if (secured)
+			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+							errmsg("Citus cannot plan this query over table \"%s\", which is under "
+								   "a policy",
+								   get_rel_name(table->relid)),
+							errhint("Ask the table in a subquery: WHERE … IN (SELECT …).")));
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -189,22 +151,34 @@ CheckTakenApart(Query *query)
 					get_rel_name(table->relid)),
 			 errhint("It is loaded now: repeat the query.  To have it in each session: ALTER "
 					 "DATABASE … SET session_preload_libraries = crm_profile")));
+	}
 }
 
 static PlannedStmt *
 PlanSecured(Query *query, const char *text, int cursor_options, ParamListInfo params)
 {
-	Tables tables = {0};
+	PlannedStmt *plan;
+	bool outer = secured;
 
-	(void) LookAtTables((Node *) query, &tables);
-	if (tables.secured)
+	if (LookForSecured((Node *) query, NULL))
 	{
 		CheckTakenApart(query);
-		(void) LookForManaged((Node *) query, &tables);
-		if (tables.managed)
+		if (ReadsManaged((Node *) query))
+		{
 			(void) SecureTables((Node *) query, NULL);
+			secured = true;
+		}
 	}
-	return next_planner(query, text, cursor_options, params);
+	PG_TRY();
+	{
+		plan = next_planner(query, text, cursor_options, params);
+	}
+	PG_FINALLY();
+	{
+		secured = outer;
+	}
+	PG_END_TRY();
+	return plan;
 }
 
 void

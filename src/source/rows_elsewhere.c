@@ -11,8 +11,8 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/transam.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "executor/tstoreReceiver.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -22,16 +22,15 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteManip.h"
-#include "tcop/pquery.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/portal.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
-#include "base/compat.h"
+#include "base/caller_query.h"
 #include "base/row_stream.h"
 #include "source/rows_elsewhere.h"
 
@@ -79,6 +78,17 @@ IsBound(Node *node, void *context)
 	return expression_tree_walker(node, IsBound, context);
 }
 
+/* What is computed below an outer join is marked; within the table it is nothing else. */
+static Node *
+WithoutMarks(Node *node, void *context)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, PlaceHolderVar))
+		return WithoutMarks((Node *) ((PlaceHolderVar *) node)->phexpr, context);
+	return expression_tree_mutator(node, WithoutMarks, context);
+}
+
 /* Appends the clauses that can be checked elsewhere, too. */
 static void
 AppendClauses(StringInfo query, Oid relation, Index relid, List *clauses)
@@ -101,7 +111,7 @@ AppendClauses(StringInfo query, Oid relation, Index relid, List *clauses)
 
 		if (contain_mutable_functions(clause) || IsBound(clause, NULL))
 			continue;
-		clause = copyObject(clause);
+		clause = WithoutMarks(clause, NULL);
 		ChangeVarNodes(clause, relid, 1, 0);
 		appendStringInfo(query, "%s(%s)", glue, deparse_expression(clause, context, false, false));
 		glue = " AND ";
@@ -141,11 +151,44 @@ NarrowRowsElsewhere(FuncExpr *call, Index relid, Bitmapset *columns, List *claus
 	given->constisnull = false;
 }
 
+/* Whether a column of the table is its key, by an index: Citus keeps their definitions here. */
+static bool
+IsKeyOfTable(const FuncExpr *call, AttrNumber column)
+{
+	Oid relation = get_typ_typrelid(call->funcresulttype);
+	Relation table;
+	List *indexes;
+	ListCell *cell;
+	bool found = false;
+
+	if (!OidIsValid(relation))
+		return false;
+	table = relation_open(relation, AccessShareLock);
+	indexes = RelationGetIndexList(table);
+	foreach (cell, indexes)
+	{
+		HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
+		Form_pg_index index;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		index = (Form_pg_index) GETSTRUCT(tuple);
+		found |= index->indisunique && index->indimmediate && index->indisvalid &&
+				 index->indnkeyatts == 1 && index->indkey.values[0] == column &&
+				 heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+		ReleaseSysCache(tuple);
+	}
+	list_free(indexes);
+	relation_close(table, AccessShareLock);
+	return found;
+}
+
 /* ---------- its rows ---------- */
 
 typedef struct Elsewhere
 {
-	Portal portal;
+	QueryDesc *query;
+	DestReceiver *receiver; /* puts rows into the batch */
 	Tuplestorestate *batch;
 	TupleTableSlot *slot;
 	int natts;
@@ -157,7 +200,7 @@ typedef struct Elsewhere
 static void
 MapColumns(Elsewhere *rows, TupleDesc wanted)
 {
-	TupleDesc found = rows->portal->tupDesc;
+	TupleDesc found = rows->query->tupDesc;
 
 	rows->natts = wanted->natts;
 	rows->column = palloc(wanted->natts * sizeof(int));
@@ -187,16 +230,10 @@ NextRow(void *state, Datum *values, bool *nulls)
 
 	if (!tuplestore_gettupleslot(rows->batch, true, false, rows->slot))
 	{
-		DestReceiver *receiver;
-
 		if (rows->done)
 			return false;
 		tuplestore_clear(rows->batch);
-		receiver = CreateDestReceiver(DestTuplestore);
-		SetTuplestoreDestReceiverParams(receiver, rows->batch, GetMemoryChunkContext(rows->slot),
-										false, NULL, NULL);
-		rows->done = PortalRunFetch(rows->portal, FETCH_FORWARD, BATCH, receiver) < BATCH;
-		receiver->rDestroy(receiver);
+		rows->done = FetchRows(rows->query, BATCH) < BATCH;
 		if (!tuplestore_gettupleslot(rows->batch, true, false, rows->slot))
 			return false;
 	}
@@ -214,7 +251,8 @@ End(void *state)
 {
 	Elsewhere *rows = state;
 
-	SPI_cursor_close(rows->portal);
+	EndQuery(rows->query);
+	rows->receiver->rDestroy(rows->receiver);
 	ExecDropSingleTupleTableSlot(rows->slot);
 	tuplestore_end(rows->batch);
 }
@@ -229,15 +267,15 @@ StartRowsElsewhere(FunctionCallInfo fcinfo, RowStream *stream)
 	char *query = PG_ARGISNULL(1) ? psprintf("SELECT * FROM %s", QualifiedName(relation))
 								  : text_to_cstring(PG_GETARG_TEXT_PP(1));
 
-	SPI_connect();
-	rows->portal =
-		SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true, CURSOR_OPT_NO_SCROLL);
-	SPI_finish();
+	rows->batch = tuplestore_begin_heap(false, false, work_mem);
+	rows->receiver = CreateDestReceiver(DestTuplestore);
+	SetTuplestoreDestReceiverParams(rows->receiver, rows->batch, CurrentMemoryContext, false, NULL,
+									NULL);
+	rows->query = StartQuery("rows_elsewhere", query, rows->receiver);
 	/* not what the row type has by now: the table may have got columns since the plan was made */
 	MapColumns(rows, stream->columns);
-	rows->batch = tuplestore_begin_heap(false, false, work_mem);
 	rows->slot =
-		MakeSingleTupleTableSlot(CreateTupleDescCopy(rows->portal->tupDesc), &TTSOpsMinimalTuple);
+		MakeSingleTupleTableSlot(CreateTupleDescCopy(rows->query->tupDesc), &TTSOpsMinimalTuple);
 	stream->state = rows;
 	stream->next = NextRow;
 	stream->end = End;
@@ -253,5 +291,6 @@ rows_elsewhere(PG_FUNCTION_ARGS)
 void
 InitRowsElsewhere(void)
 {
-	RegisterRowStream(rows_elsewhere, StartRowsElsewhere, NarrowRowsElsewhere, EXPLAINS_NOTHING);
+	RegisterRowStream(rows_elsewhere, StartRowsElsewhere, NarrowRowsElsewhere, IsKeyOfTable,
+					  EXPLAINS_NOTHING);
 }
