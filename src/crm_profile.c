@@ -18,6 +18,7 @@
 #include "source/label_selectivity.h"
 #include "source/payment_rows.h"
 #include "source/policies_elsewhere.h"
+#include "source/reading_context.h"
 #include "source/rows_elsewhere.h"
 
 PG_MODULE_MAGIC;
@@ -44,6 +45,7 @@ _PG_init(void)
 	InitRowsElsewhere();
 	InitLabelSelectivity();
 	InitKeyJoin();
+	InitReadingContext();
 	InitProfileGistCost();
 	DefineCustomStringVariable(
 		"crm_profile.language",

@@ -24,6 +24,12 @@
  */
 extern void RunQuery(const char *function, const char *query, DestReceiver *receiver);
 
+/*
+ * Whether a rewritten query, or anything in it, locks rows: FOR UPDATE and the like.  A walker of
+ * trees.
+ */
+extern bool LocksRows(Node *node, void *context);
+
 /* A receiver that is told of the columns, if `startup` is not NULL, and of each row. */
 extern void
 InitReceiver(DestReceiver *receiver, bool (*receive)(TupleTableSlot *row, DestReceiver *self),
