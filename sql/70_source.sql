@@ -653,6 +653,11 @@ GRANT SELECT ON crm_profile.sources TO PUBLIC;
 CREATE FUNCTION crm_profile_internal.near_names(name text, candidates text[]) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- up to three candidates spelt like the name, in double quotes, closest first; NULL if none
 
+CREATE FUNCTION crm_profile_internal.checked_select(query text) RETURNS text
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the text, without what is behind it, if it is one SELECT that could stand in parentheses; else an error
+CREATE FUNCTION crm_profile_internal.query_traits(query text, OUT locks_rows boolean, OUT arbitrary text)
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000; -- whether a query locks rows, and what lets it give other rows each time (NULL: nothing); the query is not run
+
 CREATE FUNCTION crm_profile_internal.source_argument_error(argument text, problem text, detail text, hint text) RETURNS void
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -741,6 +746,125 @@ BEGIN
 	RETURN found;
 END $$; -- type of an expression over a relation, found without evaluating it for any row
 
+---------------------------------------------------------------- values of another type
+
+CREATE FUNCTION crm_profile_internal.reading_of(expression text, relation_sql text, path text, wanted text) RETURNS text
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	plain CONSTANT text := CASE WHEN expression ~ '^([a-z_][a-z0-9_$]*|"[^"]+")$' THEN expression ELSE '(' || expression || ')' END;
+	shown CONSTANT integer := 10000;
+	kind regtype;
+	seen jsonb;
+	forms text[];
+	form text;
+BEGIN
+	kind := crm_profile_internal.base_type(crm_profile_internal.source_type_of(expression, relation_sql, path));
+	PERFORM set_config('search_path', path, true);
+	IF kind IN ('json'::regtype, 'jsonb'::regtype) THEN
+		-- what is in a field is text that can be read as well
+		seen := crm_profile_internal.look_at(format($sql$SELECT jsonb_agg(k.key ORDER BY k.n DESC, k.key COLLATE "C") FROM (
+				SELECT e.key, count(*) AS n FROM (SELECT %s::jsonb AS v FROM %s LIMIT %s) s, jsonb_each(CASE jsonb_typeof(s.v) WHEN 'object' THEN s.v ELSE jsonb_build_object('', s.v) END) e
+				WHERE jsonb_typeof(e.value) IN ('string', 'number', 'boolean') GROUP BY e.key) k$sql$, plain, relation_sql, shown));
+		FOR form IN SELECT CASE k.key WHEN '' THEN plain || ' #>> ''{}''' ELSE format('%s ->> %L', plain, k.key) END FROM jsonb_array_elements_text(NULLIF(seen, 'null')) WITH ORDINALITY k(key, n), LATERAL (SELECT crm_profile_internal.snake_name(k.key) AS name) s
+				WHERE wanted = 'condition' OR CASE wanted WHEN 'amount' THEN crm_profile_internal.amount_rank(s.name) < 90 ELSE crm_profile_internal.day_rank(s.name, '') < 9 END
+				ORDER BY CASE wanted WHEN 'amount' THEN crm_profile_internal.amount_rank(s.name) WHEN 'day' THEN crm_profile_internal.day_rank(s.name, '') END, k.n LIMIT 5 LOOP
+			form := crm_profile_internal.reading_of(form, relation_sql, path, wanted);
+			IF form IS NOT NULL THEN
+				RETURN form;
+			END IF;
+		END LOOP;
+		RETURN NULL;
+	ELSIF wanted = 'condition' THEN
+		RETURN CASE (SELECT t.typcategory FROM pg_type t WHERE t.oid = kind) WHEN 'N' THEN plain || ' <> 0' WHEN 'D' THEN plain || ' IS NOT NULL'
+			WHEN 'S' THEN (SELECT CASE WHEN w.words IS NOT NULL THEN format('%s IN (%s)', plain, (SELECT string_agg(quote_literal(x), ', ' ORDER BY n) FROM jsonb_array_elements_text(w.words) WITH ORDINALITY u(x, n)))
+					ELSE format('%s = %L', plain, w.most) END
+				FROM jsonb_to_record(crm_profile_internal.look_at(format($sql$SELECT jsonb_build_object('words', jsonb_agg(k.v ORDER BY k.n DESC, k.v COLLATE "C")
+							FILTER (WHERE lower(btrim(k.v)) ~ '^(t|true|y|yes|1|on|j|ja|wahr|x|o|oui|vrai|s|si|sí|sim|vero|verdadero|paid|completed?|won|done|shipped|delivered|bezahlt)$'),
+						'most', (array_agg(k.v ORDER BY k.n DESC, k.v COLLATE "C"))[1], 'values', count(*))
+					FROM (SELECT s.v, count(*) AS n FROM (SELECT (%s)::text AS v FROM %s LIMIT %s) s WHERE s.v IS NOT NULL GROUP BY s.v) k$sql$, expression, relation_sql, shown))) w(words jsonb, most text, "values" bigint)
+				WHERE w."values" BETWEEN 1 AND 50) END;
+	ELSIF wanted = 'day' AND kind IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype) THEN
+		RETURN crm_profile_internal.day_of_number(plain, NULLIF(crm_profile_internal.look_at(format('SELECT to_jsonb(max(s.t::numeric)) FROM (SELECT %s AS t FROM %s LIMIT %s) s', expression, relation_sql, shown)), 'null')::text::numeric);
+	ELSIF (SELECT t.typcategory FROM pg_type t WHERE t.oid = kind) <> 'S' THEN
+		RETURN NULL;
+	END IF;
+
+	-- text: how many values are of each form
+	seen := crm_profile_internal.look_at(format($sql$SELECT jsonb_build_object('filled', count(*) FILTER (WHERE s.v <> ''), 'blank', bool_or(s.v = ''), 'none', (array_agg(s.v) FILTER (WHERE s.v ~ '^0000-00-00'))[1],
+			'plain', count(*) FILTER (WHERE s.v ~ '^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?$'), 'comma', count(*) FILTER (WHERE s.v ~ ',[0-9]{1,2}[^0-9]*$|[.][0-9]{3},'),
+			'point', count(*) FILTER (WHERE s.v ~ '[.][0-9]{1,2}[^0-9]*$|,[0-9]{3}[.]'), 'digits', count(*) FILTER (WHERE s.v ~ '[0-9]'), 'behind', bool_or(s.v ~ '[0-9] ?-|^[(].*[)]$'),
+			'year first', count(*) FILTER (WHERE s.v ~ '^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}'), 'timed', count(*) FILTER (WHERE s.v ~ ' ?[T ][0-9]{1,2}:[0-9]{2}'), 'seconds', count(*) FILTER (WHERE s.v ~ '[T ][0-9]{1,2}:[0-9]{2}:[0-9]{2}'),
+			'zoned', count(*) FILTER (WHERE s.v ~ ':[0-9]{2}([.][0-9]+)? ?(Z|[-+][0-9]{2}(:?[0-9]{2})?)$'), 'eight', count(*) FILTER (WHERE s.v ~ '^(19|20)[0-9]{6}$'), 'ten', count(*) FILTER (WHERE s.v ~ '^[0-9]{9,10}$'), 'thirteen', count(*) FILTER (WHERE s.v ~ '^[0-9]{12,13}$'),
+			'parts', count(*) FILTER (WHERE s.v ~ '^[0-9]{1,2}[./-][0-9]{1,2}[./-]([0-9]{4}|[0-9]{2})( |$)'), 'sign', max(substring(s.v FROM '[./-]')), 'signs', count(DISTINCT substring(s.v FROM '[./-]')), 'short', bool_or(s.v ~ '^[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2}( |$)'),
+			'first', max(substring(s.v FROM '^([0-9]{1,2})[./-]')::integer), 'second', max(substring(s.v FROM '^[0-9]{1,2}[./-]([0-9]{1,2})[./-]')::integer),
+			'slashed', count(*) FILTER (WHERE s.v ~ '^[0-9]{4}/[0-9]{1,2}/[0-9]{1,2}'), 'named', count(*) FILTER (WHERE s.v ~* '^[0-9]{1,2}[- ][a-z]{3}[- ][0-9]{4}'))
+		FROM (SELECT btrim((%s)::text) AS v FROM %s LIMIT %s) s$sql$, expression, relation_sql, shown));
+	IF (seen ->> 'filled')::bigint IS NOT DISTINCT FROM 0 THEN
+		RETURN CASE wanted WHEN 'amount' THEN plain || '::numeric' ELSE format('to_date(%s, ''YYYY-MM-DD'')', plain) END;
+	ELSIF wanted = 'amount' THEN
+		IF (seen ->> 'digits')::numeric < 0.5 * (seen ->> 'filled')::numeric THEN
+			RETURN NULL;
+		END IF;
+		-- the sign may stand behind, and a loss in parentheses
+		form := CASE WHEN (seen ->> 'behind')::boolean THEN format('CASE WHEN %s ~ ''[0-9] ?-|[(]'' THEN -1 ELSE 1 END * ', plain) ELSE '' END;
+		forms := ARRAY[CASE WHEN seen ->> 'plain' = seen ->> 'filled' THEN CASE WHEN (seen ->> 'blank')::boolean THEN format('NULLIF(btrim(%s), '''')::numeric', plain) ELSE plain || '::numeric' END END,
+			CASE WHEN (seen ->> 'comma')::bigint > (seen ->> 'point')::bigint THEN format('%sNULLIF(replace(regexp_replace(%s, ''[^0-9,%s]'', '''', ''g''), '','', ''.''), '''')::numeric', form, plain, CASE form WHEN '' THEN '-' ELSE '' END)
+				ELSE format('%sNULLIF(regexp_replace(%s, ''[^0-9.%s]'', '''', ''g''), '''')::numeric', form, plain, CASE form WHEN '' THEN '-' ELSE '' END) END,
+			-- what is no number is none
+			CASE WHEN (seen ->> 'comma')::bigint > (seen ->> 'point')::bigint THEN format('%ssubstring(replace(regexp_replace(%s, ''[^0-9,%s]'', '''', ''g''), '','', ''.'') FROM ''-?[0-9]+[.]?[0-9]*$'')::numeric', form, plain, CASE form WHEN '' THEN '-' ELSE '' END)
+				ELSE format('%ssubstring(regexp_replace(%s, ''[^0-9.%s]'', '''', ''g'') FROM ''-?[0-9]+[.]?[0-9]*$'')::numeric', form, plain, CASE form WHEN '' THEN '-' ELSE '' END) END];
+	ELSE
+		form := plain;
+		IF (seen ->> 'blank')::boolean THEN
+			form := format('NULLIF(btrim(%s), '''')', form);
+		END IF;
+		IF seen ->> 'none' IS NOT NULL THEN
+			form := format('NULLIF(%s, %L)', form, seen ->> 'none');
+		END IF;
+		forms := ARRAY[CASE (seen ->> 'filled')::bigint
+			WHEN (seen ->> 'eight')::bigint THEN format('to_date(%s, ''YYYYMMDD'')', form)
+			WHEN (seen ->> 'ten')::bigint THEN format('to_timestamp(%s::bigint)', form)
+			WHEN (seen ->> 'thirteen')::bigint THEN format('to_timestamp(%s::bigint / 1000.0)', form)
+			WHEN (seen ->> 'year first')::bigint THEN CASE (seen ->> 'filled')::bigint WHEN (seen ->> 'zoned')::bigint THEN form || '::timestamptz' WHEN (seen ->> 'timed')::bigint THEN form || '::timestamp' ELSE format('to_date(%s, ''YYYY-MM-DD'')', form) END
+			WHEN (seen ->> 'slashed')::bigint THEN format('to_date(%s, ''YYYY/MM/DD'')', form)
+			WHEN (seen ->> 'named')::bigint THEN format('to_date(%s, ''DD Mon YYYY'')', form)
+			WHEN (seen ->> 'parts')::bigint THEN CASE WHEN seen ->> 'signs' = '1' THEN (SELECT format(CASE WHEN seen ->> 'timed' = seen ->> 'filled' THEN 'to_timestamp(%s, ''%s HH24:MI%s'')' ELSE 'to_date(%s, ''%s'')' END, form,
+					replace(CASE WHEN (seen ->> 'second')::integer > 12 THEN 'MM.DD.' ELSE 'DD.MM.' END || CASE WHEN (seen ->> 'short')::boolean THEN 'YY' ELSE 'YYYY' END, '.', seen ->> 'sign'), CASE WHEN seen ->> 'seconds' = seen ->> 'filled' THEN ':SS' ELSE '' END)) END END];
+	END IF;
+	-- the first that reads what is there
+	FOREACH form IN ARRAY array_remove(forms, NULL) LOOP
+		BEGIN
+			PERFORM crm_profile_internal.look_at(format('SELECT to_jsonb(count(s.v)) FROM (SELECT %s AS v FROM %s LIMIT %s) s', form, relation_sql, shown));
+			RETURN form;
+		EXCEPTION WHEN data_exception THEN
+			CONTINUE;
+		END;
+	END LOOP;
+	RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+	-- rows that cannot be read, for instance behind a policy
+	RAISE DEBUG 'the rows of % could not be looked at: %', relation_sql, SQLERRM;
+	RETURN NULL;
+END $$; -- SQL that reads an expression of another type as an amount, a day or a condition (wanted), judged by the first 10 000 rows; NULL: they tell nothing
+
+CREATE FUNCTION crm_profile_internal.readable_column(relation oid, relation_sql text, path text, wanted text, taken text) RETURNS text
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	own record;
+	reading text;
+BEGIN
+	FOR own IN SELECT quote_ident(a.attname) AS sql FROM pg_attribute a JOIN pg_type t ON t.oid = crm_profile_internal.base_type(a.atttypid), LATERAL (SELECT crm_profile_internal.snake_name(a.attname) AS name) n
+			WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND quote_ident(a.attname) <> taken AND has_column_privilege(a.attrelid, a.attnum, 'SELECT')
+				AND (t.oid IN ('json'::regtype, 'jsonb'::regtype) OR t.typcategory = 'S' AND CASE wanted WHEN 'amount' THEN crm_profile_internal.amount_rank(n.name) <= 8 ELSE crm_profile_internal.day_rank(n.name, '') < 9 END)
+			ORDER BY t.typcategory <> 'S', CASE wanted WHEN 'amount' THEN crm_profile_internal.amount_rank(n.name) ELSE crm_profile_internal.day_rank(n.name, '') END, a.attnum LIMIT 20 LOOP
+		reading := crm_profile_internal.reading_of(own.sql, relation_sql, path, wanted);
+		IF reading IS NOT NULL THEN
+			RETURN reading;
+		END IF;
+	END LOOP;
+	RETURN NULL;
+END $$; -- reading_of() the first text or JSON column that holds amounts or days (wanted), judged by names and the first rows; NULL: none; taken: a column that is something else
+
 CREATE FUNCTION crm_profile_internal.source_expression(argument text, expression text, relation oid, relation_sql text, path text, types oid[], wanted text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -772,13 +896,15 @@ BEGIN
 	found := crm_profile_internal.base_type(found);
 	IF types IS NOT NULL AND found <> ALL (types) THEN
 		PERFORM crm_profile_internal.source_argument_error(argument, format('%s has type %s', expression, found),
-			format('Expected %s.', wanted), CASE WHEN types @> ARRAY['date'::regtype::oid] AND (SELECT typcategory FROM pg_type WHERE oid = found) = 'S'
-				THEN format('Say how its days are written: %s => %L.', argument, format('to_date(%s, ''YYYY-MM-DD'')', expression)) ELSE 'Name another column, or cast it in an expression.' END);
+			format('Expected %s.', wanted), (SELECT CASE WHEN r.reading IS NOT NULL THEN format('%s: %s => %L.', CASE k.kind WHEN 'condition' THEN 'Say when it holds' ELSE format('Say how its %ss are written', k.kind) END, argument, r.reading)
+					ELSE 'Name another column, or cast it in an expression.' END
+				FROM (SELECT CASE WHEN types @> ARRAY['date'::regtype::oid] THEN 'day' WHEN types @> ARRAY['numeric'::regtype::oid] THEN 'amount' ELSE 'condition' END AS kind) k,
+					LATERAL (SELECT crm_profile_internal.reading_of(expression, relation_sql, path, k.kind) AS reading) r));
 	END IF;
 	RETURN expression;
 END $$; -- checks an argument that is a column or expression, and that its type is among those wanted
 
-CREATE FUNCTION crm_profile_internal.source_one_of(argument text, candidates text[], what text, relation text, columns text[]) RETURNS text
+CREATE FUNCTION crm_profile_internal.source_one_of(argument text, candidates text[], what text, relation text, columns text[], advice text DEFAULT NULL) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF cardinality(candidates) = 1 THEN
@@ -788,8 +914,8 @@ BEGIN
 			format('The candidates are: %s.', array_to_string(candidates, ', ')), format('Write %s => ''%s'', or whichever it is.', argument, candidates[1]));
 	END IF;
 	PERFORM crm_profile_internal.source_argument_error(argument, format('it was left out, and %s has no %s', relation, what),
-		format('The columns there are: %s.', array_to_string(columns, ', ')), format('Write %s => with a column or an expression.', argument));
-END $$; -- the only candidate for an argument that was left out; an error if there are several or none
+		format('The columns there are: %s.', array_to_string(columns, ', ')), coalesce(format('Write %s => %L.', argument, advice), format('Write %s => with a column or an expression.', argument)));
+END $$; -- the only candidate for an argument that was left out; an error if there are several or none; advice: what to write then
 
 CREATE FUNCTION crm_profile_internal.source_canonical(query text, schema text, path text) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -800,6 +926,10 @@ BEGIN
 	PERFORM set_config('search_path', path, true);
 	EXECUTE format('CREATE VIEW %I.source_probe AS %s', schema, query);
 	PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
+	IF (crm_profile_internal.query_traits(format('TABLE %I.source_probe', schema))).locks_rows THEN
+		RAISE invalid_parameter_value USING MESSAGE = 'the SQL of the source would lock rows', DETAIL = format('It is: %s', crm_profile_internal.short(query, 900)),
+			HINT = 'A source only reads: leave out FOR UPDATE, FOR SHARE and the like, also in the views that it reads.';
+	END IF;
 	canonical := btrim(pg_get_viewdef(format('%I.source_probe', schema)::regclass), E' ;\n');
 	EXECUTE format('CREATE VIEW %I.source_probe_again AS %s', schema, canonical);
 	-- constructs that cannot name a schema would find another operator there
@@ -1013,6 +1143,7 @@ DECLARE
 	rows text;
 	inferred crm_profile_internal.order_columns;
 	lines record;
+	traits record;
 	told text;
 	days CONSTANT oid[] := ARRAY['date', 'timestamp', 'timestamptz']::regtype[]::oid[];
 	amounts CONSTANT oid[] := ARRAY['numeric', 'int2', 'int4', 'int8', 'float4', 'float8', 'money']::regtype[]::oid[];
@@ -1046,18 +1177,28 @@ BEGIN
 			'A key needs a type with a default operator class for hash.', 'Name another column, or take a view that casts it.');
 	END;
 
-	-- orders
+	-- orders; comments before a query do not make it the name of a table
+	src.orders := regexp_replace(src.orders, '^(\s|--[^\n]*\n|/\*([^*]|\*+[^*/])*\*+/)+', '');
 	IF src.orders ~* '^\s*(select|with|values|table)\s' OR src.orders ~ '^\s*\(' THEN
-		src.orders := btrim(src.orders, E' ;\n\t');
 		PERFORM set_config('search_path', path, true);
 		BEGIN
-			-- in parentheses only a single query is accepted
+			src.orders := crm_profile_internal.checked_select(btrim(src.orders, E' ;\n\t'));
+			IF EXISTS (SELECT FROM pg_class c WHERE c.oid = ANY ((crm_profile_internal.describe_query(src.orders)).relations) AND c.relpersistence = 't') THEN
+				PERFORM crm_profile_internal.source_argument_error('orders', 'it reads a temporary table or view', 'It is run as a query: ' || src.orders, 'A source reads tables, partitioned and foreign tables, views and materialized views that stay.');
+			END IF;
 			EXECUTE format('CREATE VIEW %I.source_orders AS SELECT * FROM (%s) AS orders', src.name, src.orders);
 		EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported THEN
 			PERFORM crm_profile_internal.source_argument_error('orders', SQLERRM, 'It is run as a query: ' || src.orders, 'Give a table, or a complete SELECT.');
 		END;
 		PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
 		orders := format('%I.source_orders', src.name)::regclass;
+		traits := crm_profile_internal.query_traits(format('TABLE %s', orders::regclass));
+		IF traits.locks_rows THEN
+			PERFORM crm_profile_internal.source_argument_error('orders', 'it locks rows', 'A source only reads.', 'Leave out FOR UPDATE, FOR SHARE and the like, also in the views that it reads.');
+		ELSIF traits.arbitrary IS NOT NULL AND look_for_lines THEN
+			RAISE WARNING 'the query of orders may give other rows each time: it has %', traits.arbitrary
+				USING DETAIL = 'Each refresh counts the rows that it gives then.', HINT = 'Say which rows are meant, by WHERE or ORDER BY.';
+		END IF;
 		orders_sql := format('(%s) AS orders', src.orders);
 		IF crm_profile_internal.is_elsewhere(orders) THEN
 			orders := crm_profile_internal.source_orders_elsewhere(src.name, src.orders, path);
@@ -1083,7 +1224,8 @@ BEGIN
 
 	told := CASE WHEN orders_sql LIKE '(%' THEN 'the query of orders' ELSE orders_sql END;
 	inferred := crm_profile_internal.infer_orders(orders, src.order_customer);
-	src.ordered_at := coalesce(src.ordered_at, crm_profile_internal.source_one_of('ordered_at', inferred.days, 'column of type date or timestamp', orders_sql, columns));
+	src.ordered_at := coalesce(src.ordered_at, crm_profile_internal.source_one_of('ordered_at', inferred.days, 'column of type date or timestamp', told, columns,
+		CASE WHEN inferred.days IS NULL AND src.ordered_at IS NULL THEN crm_profile_internal.readable_column(orders, orders_sql, path, 'day', src.order_customer) END));
 	src.ordered_at := crm_profile_internal.source_expression('ordered_at', src.ordered_at, orders, orders_sql, path, days, 'date, timestamp or timestamptz');
 
 	IF src.amount IS NULL THEN
@@ -1096,7 +1238,8 @@ BEGIN
 					format('Write orders => %L, amount => ''line_amount'', order_key => %L.', format('SELECT o.*, %s AS line_amount FROM %s', lines.amount, lines.orders_sql), quote_ident(lines.order_key)));
 			END IF;
 		END IF;
-		src.amount := crm_profile_internal.source_one_of('amount', candidates, 'column of an amount (numeric, float or money)', orders_sql, columns);
+		src.amount := crm_profile_internal.source_one_of('amount', candidates, 'column of an amount (numeric, float or money)', told, columns,
+			CASE WHEN candidates IS NULL THEN crm_profile_internal.readable_column(orders, orders_sql, path, 'amount', src.order_customer) END);
 		-- the two belong together: if an amount is given, each row is an order unless there is an order_key
 		IF src.order_key IS NULL AND inferred.order_key IS NOT NULL THEN
 			src.order_key := inferred.order_key;

@@ -103,6 +103,16 @@ CREATE TYPE crm_profile_internal.order_columns AS ( -- candidates for the column
 	lines text -- the reason why rows look like order lines; NULL: they do not
 );
 
+CREATE FUNCTION crm_profile_internal.day_of_number(expression text, largest numeric) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN CASE WHEN largest BETWEEN 19000101 AND 21001231 AND largest = trunc(largest) THEN format('to_date(%s::text, ''YYYYMMDD'')', expression)
+		WHEN largest > 1e14 THEN format('to_timestamp(%s / 1000000.0)', expression)
+		WHEN largest > 1e11 THEN format('to_timestamp(%s / 1000.0)', expression)
+		WHEN largest > 1e8 THEN format('to_timestamp(%s)', expression)
+		WHEN largest BETWEEN 20000 AND 80000 THEN format('date ''1899-12-30'' + %s::integer', expression) END;
+COMMENT ON FUNCTION crm_profile_internal.day_of_number IS
+	'SQL of the day or time that whole numbers up to the largest stand for: days like 20241231, seconds or fractions of them since 1970, days as spreadsheets count them; NULL: none';
+
 CREATE FUNCTION crm_profile_internal.infer_days(relation regclass, prefix text) RETURNS text[]
 	-- whole numbers that are named like a time and look like one: seconds or milliseconds since 1970, or 20241231
 	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
@@ -128,8 +138,7 @@ BEGIN
 		RETURN NULLIF(days, '{}');
 	END IF;
 	largest := NULLIF(crm_profile_internal.glance_at(format('SELECT to_jsonb(max(s.t)) FROM (SELECT %I AS t FROM %s LIMIT 10000) s', counted, relation)), 'null')::text::numeric;
-	RETURN CASE WHEN largest BETWEEN 19000101 AND 21001231 AND largest = trunc(largest) THEN format('to_date(%s%I::text, ''YYYYMMDD'')', prefix, counted)
-		WHEN largest > 1e11 THEN format('to_timestamp(%s%I / 1000.0)', prefix, counted) ELSE format('to_timestamp(%s%I)', prefix, counted) END || days;
+	RETURN coalesce(crm_profile_internal.day_of_number(prefix || quote_ident(counted), largest), format('to_timestamp(%s%I)', prefix, counted)) || days;
 END $$; -- columns of days or times of a table, as SQL, most likely first; prefix: put before column names
 
 CREATE FUNCTION crm_profile_internal.infer_amounts(relation regclass, own name, prefix text, OUT amounts text[], OUT sums boolean, OUT product text)

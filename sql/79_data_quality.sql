@@ -675,7 +675,7 @@ DECLARE
 BEGIN
 	RETURN QUERY EXECUTE format($sql$SELECT f.*
 		FROM (SELECT count(*) FILTER (WHERE c.%1$I IS NULL) AS no_key, count(c.%1$I) - count(%3$s c.%1$I) AS twice FROM %2$s c) k,
-			LATERAL (VALUES (80, 'customers with the same key', 'error', k.twice, 'customer_profile has them more than once.', 'customer_key => ''…'''), (81, 'customers without key', 'warning', k.no_key, 'They are in no view.', NULL)) v(place, finding, severity, n, advice, argument),
+			LATERAL (VALUES (80, 'customers with the same key', 'error', k.twice, 'customer_profile has them more than once.', 'customer_key => ''…'''), (81, 'customers without key', 'warning', k.no_key, 'customer_profile and segment_summary have them, without an order.', NULL)) v(place, finding, severity, n, advice, argument),
 			crm_profile_internal.found_row(v.place, v.finding, v.severity, v.n, NULL, NULL, '0', v.advice, v.argument) f
 		WHERE v.n > 0$sql$, src.customer_key, src.customers, CASE WHEN NOT crm_profile_internal.is_unique_key(src.customers::regclass, src.customer_key) THEN 'DISTINCT' END);
 	FOR birth IN SELECT quote_ident(a.attname) AS own, a.attname, crm_profile_internal.base_type(a.atttypid) AS type FROM pg_attribute a
@@ -831,7 +831,8 @@ BEGIN
 			problem := SQLERRM;
 			BEGIN
 				CASE part
-					WHEN 1 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable(src, 'orders', src.orders, src.orders_query, src.order_customer, 'A refresh stops at them: ' || problem, 'order_filter => ''…''', NULL) u;
+					WHEN 1 THEN SELECT u.* INTO unreadable FROM crm_profile_internal.find_unreadable(src, 'orders', src.orders, src.orders_query, src.order_customer, 'A refresh stops at them: ' || problem, 'order_filter => ''…''',
+						'{order_customer,ordered_at,amount,cost,order_key,order_filter}') u;
 						orders := coalesce(unreadable.readable, orders);
 						identified := format('SELECT q.*, NULL::bigint AS row_identity FROM (%s) q', orders);
 						-- lines and payments may have customer and day from the orders, contacts codes

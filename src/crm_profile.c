@@ -19,6 +19,7 @@
 #include "source/label_selectivity.h"
 #include "source/payment_rows.h"
 #include "source/policies_elsewhere.h"
+#include "source/reading_context.h"
 #include "source/rows_elsewhere.h"
 
 PG_MODULE_MAGIC;
@@ -46,6 +47,7 @@ _PG_init(void)
 	InitLabelSelectivity();
 	InitKeyJoin();
 	InitBestFirst();
+	InitReadingContext();
 	InitProfileGistCost();
 	DefineCustomStringVariable(
 		"crm_profile.language",

@@ -68,6 +68,7 @@ INSERT INTO buyer VALUES (7, '+49 30 1000007', 'Bonn'), (NULL, '+49 30 2000000',
 SELECT * FROM found WHERE finding ~ '^customers with';
 SELECT orders FROM crm_profile.refresh('shop');
 SELECT finding, severity, rows FROM shop.data_quality WHERE found_by = 'refresh';
+SELECT p.customers, p.orders, (SELECT sum(s.customers) FROM shop.segment_summary s) = (SELECT count(*) FROM buyer) AS all_customers FROM (SELECT count(*) AS customers, count(last_purchase) AS orders FROM shop.customer_profile WHERE customer IS NULL) p;
 DELETE FROM buyer WHERE ctid IN (SELECT max(ctid) FROM buyer WHERE id = 7) OR id IS NULL;
 UPDATE buyer SET phone = '0049 30/1000003' WHERE id = 50;
 SELECT * FROM found WHERE finding ~ '^customers with the same';

@@ -46,6 +46,17 @@ QueryRefused(const char *function, const char *why)
 					errdetail("%s", why), errhint("The query runs once, and may only read.")));
 }
 
+bool
+LocksRows(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Query))
+		return expression_tree_walker(node, LocksRows, context);
+	return ((Query *) node)->rowMarks != NIL ||
+		   query_tree_walker((Query *) node, LocksRows, context, 0);
+}
+
 /* Refuses everything but one SELECT that only reads. */
 static CachedPlanSource *
 CheckQuery(const char *function, SPIPlanPtr plan)
@@ -65,7 +76,7 @@ CheckQuery(const char *function, SPIPlanPtr plan)
 		QueryRefused(function, "It is another kind of statement.");
 	if (query->hasModifyingCTE)
 		QueryRefused(function, "A common table expression in it writes.");
-	if (query->rowMarks != NIL)
+	if (LocksRows((Node *) query, NULL))
 		QueryRefused(function, "It locks rows.");
 	return source;
 }

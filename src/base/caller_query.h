@@ -34,6 +34,12 @@ extern QueryDesc *StartQuery(const char *function, const char *text, DestReceive
 extern uint64 FetchRows(QueryDesc *query, uint64 count);
 extern void EndQuery(QueryDesc *query);
 
+/*
+ * Whether a rewritten query, or anything in it, locks rows: FOR UPDATE and the like.  A walker of
+ * trees.
+ */
+extern bool LocksRows(Node *node, void *context);
+
 /* A receiver that is told of the columns, if `startup` is not NULL, and of each row. */
 extern void
 InitReceiver(DestReceiver *receiver, bool (*receive)(TupleTableSlot *row, DestReceiver *self),

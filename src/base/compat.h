@@ -45,13 +45,20 @@
 	EnableDisableTrigger(relation, name, TRIGGER_FIRES_ALWAYS, false, ShareRowExclusiveLock)
 #endif
 
-/* Runs a query that has been started: to its end, or for so many rows. */
+/*
+ * Runs a query that has been started: to its end, or for so many rows; what a hook of ExecutorRun
+ * is given.
+ */
 #if PG_VERSION_NUM >= 180000
 #define RunExecutor(query) ExecutorRun(query, ForwardScanDirection, 0)
 #define RunExecutorFor(query, rows) ExecutorRun(query, ForwardScanDirection, rows)
+#define EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
+#define EXECUTOR_RUN_ARGUMENTS query, direction, count
 #else
 #define RunExecutor(query) ExecutorRun(query, ForwardScanDirection, 0, true)
 #define RunExecutorFor(query, rows) ExecutorRun(query, ForwardScanDirection, rows, false)
+#define EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool once
+#define EXECUTOR_RUN_ARGUMENTS query, direction, count, once
 #endif
 
 /* Which indexes an updated row needs new entries in. */

@@ -94,7 +94,9 @@ OnlyValue(PlannerInfo *root, Index relid)
 		!bms_is_empty(rel->lateral_relids))
 		return NULL;
 	call = (const FuncExpr *) linitial_node(RangeTblFunction, rte->functions)->funcexpr;
-	if (!IsA(call, FuncExpr) || call->funcid != F_UNNEST_ANYARRAY)
+	/* it is computed here, and again where it is joined */
+	if (!IsA(call, FuncExpr) || call->funcid != F_UNNEST_ANYARRAY ||
+		contain_volatile_functions((Node *) call))
 		return NULL;
 	array = linitial(call->args);
 	if (IsA(array, ArrayExpr))

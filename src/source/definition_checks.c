@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
@@ -16,6 +17,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parser.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -25,6 +27,7 @@
 #include "utils/typcache.h"
 #include "utils/varlena.h"
 
+#include "base/caller_query.h"
 #include "base/common.h"
 
 #define NEAR_NAMES 3
@@ -115,6 +118,159 @@ describe_query(PG_FUNCTION_ARGS)
 	nulls[2] = !FindMutable(linitial(source->query_list), &mutable);
 	if (!nulls[2])
 		values[2] = CStringGetTextDatum(mutable);
+	SPI_finish();
+	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
+}
+
+/* ---------- what a query may be ---------- */
+
+pg_noreturn static void
+RefuseQuery(const char *why)
+{
+	ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("%s", why)));
+}
+
+/*
+ * (query): itself, without what is before and behind it, if it is one SELECT that could stand in
+ * parentheses; else an error.  Nothing is looked up and nothing is run.
+ */
+PG_FUNCTION_INFO_V1(checked_select);
+Datum
+checked_select(PG_FUNCTION_ARGS)
+{
+	char *given = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	List *statements = raw_parser(given, RAW_PARSE_DEFAULT);
+	RawStmt *statement;
+	SelectStmt *select;
+	StringInfoData query;
+	char *last_line;
+
+	if (statements == NIL)
+		RefuseQuery("it is empty");
+	if (list_length(statements) > 1)
+		RefuseQuery(psprintf("it holds %d statements", list_length(statements)));
+	statement = linitial_node(RawStmt, statements);
+	if (!IsA(statement->stmt, SelectStmt))
+		RefuseQuery("it is no SELECT");
+	select = (SelectStmt *) statement->stmt;
+	/* the INTO of a UNION is that of its first part */
+	while (select->op != SETOP_NONE)
+		select = select->larg;
+	if (select->intoClause != NULL)
+		RefuseQuery("it has INTO, and may only read");
+	if (((SelectStmt *) statement->stmt)->withClause != NULL)
+	{
+		ListCell *cell;
+
+		foreach (cell, ((SelectStmt *) statement->stmt)->withClause->ctes)
+			if (!IsA(lfirst_node(CommonTableExpr, cell)->ctequery, SelectStmt))
+				RefuseQuery("a common table expression in it writes");
+	}
+
+	initStringInfo(&query);
+	if (statement->stmt_len > 0)
+		appendBinaryStringInfo(&query, given + statement->stmt_location, statement->stmt_len);
+	else
+		appendStringInfoString(&query, given + statement->stmt_location);
+	/* a comment must not take in what comes behind the query */
+	last_line = strrchr(query.data, '\n');
+	if (strstr(last_line == NULL ? query.data : last_line, "--") != NULL)
+		appendStringInfoChar(&query, '\n');
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(query.data, query.len));
+}
+
+typedef struct QueryTraits
+{
+	bool in_from;    /* not in an expression, where one row is wanted */
+	char *arbitrary; /* why the query may give other rows each time; NULL: it does not */
+} QueryTraits;
+
+/* Remembers a function of PostgreSQL itself that is random: those of users rarely say what they
+ * are. */
+static bool
+FindRandomFunction(Oid function, void *context)
+{
+	if (function >= FirstNormalObjectId || func_volatile(function) != PROVOLATILE_VOLATILE ||
+		strncmp(get_func_name(function), "random", 6) != 0)
+		return false;
+	((QueryTraits *) context)->arbitrary = format_procedure(function);
+	return true;
+}
+
+/* Finds what lets a query give other rows each time, though the tables are the same. */
+static bool
+FindArbitrary(Node *node, void *context)
+{
+	QueryTraits *traits = context;
+
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, FindRandomFunction, context))
+		return true;
+	if (IsA(node, SubLink))
+	{
+		bool in_from = traits->in_from;
+		bool found;
+
+		traits->in_from = false;
+		found = expression_tree_walker(node, FindArbitrary, context);
+		traits->in_from = in_from;
+		return found;
+	}
+	if (IsA(node, RangeTblEntry))
+	{
+		TableSampleClause *sample = ((RangeTblEntry *) node)->tablesample;
+
+		if (sample != NULL && sample->repeatable == NULL)
+			traits->arbitrary = "TABLESAMPLE without REPEATABLE";
+		/* what is in it is walked through by the query */
+		return traits->arbitrary != NULL;
+	}
+	if (IsA(node, Query))
+	{
+		Query *query = (Query *) node;
+		bool limited = query->limitOffset != NULL ||
+					   (query->limitCount != NULL && !(IsA(query->limitCount, Const) &&
+													   ((Const *) query->limitCount)->constisnull));
+
+		if (traits->in_from && query->sortClause == NIL && (limited || query->hasDistinctOn))
+		{
+			traits->arbitrary = limited ? "LIMIT without ORDER BY" : "DISTINCT ON without ORDER BY";
+			return true;
+		}
+		return query_tree_walker(query, FindArbitrary, context, QTW_EXAMINE_RTES_BEFORE);
+	}
+	return expression_tree_walker(node, FindArbitrary, context);
+}
+
+/*
+ * (query): whether it locks rows, and what lets it give other rows each time (NULL: nothing),
+ * without running it.
+ */
+PG_FUNCTION_INFO_V1(query_traits);
+Datum
+query_traits(PG_FUNCTION_ARGS)
+{
+	char *given = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	MemoryContext caller = CurrentMemoryContext;
+	QueryTraits traits = {.in_from = true};
+	Datum values[2];
+	bool nulls[2] = {false, false};
+	SPIPlanPtr plan;
+	Node *query;
+
+	SPI_connect();
+	plan = SPI_prepare(given, 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	if (list_length(SPI_plan_get_plan_sources(plan)) != 1)
+		RefuseQuery("it is not one statement");
+	query = (Node *) ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan)))->query_list;
+	MemoryContextSwitchTo(caller);
+	values[0] = BoolGetDatum(LocksRows(query, NULL));
+	nulls[1] = !FindArbitrary(query, &traits);
+	if (!nulls[1])
+		values[1] = CStringGetTextDatum(traits.arbitrary);
 	SPI_finish();
 	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
 }

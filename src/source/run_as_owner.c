@@ -362,13 +362,66 @@ ArgumentsByName(FunctionCallInfo fcinfo)
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
 }
 
+/* Whether an argument names a column, which cannot fail. */
+static bool
+IsColumn(const char *argument)
+{
+	if (argument[0] == '"')
+		return strchr(argument + 1, '"') == argument + strlen(argument) - 1;
+	return strspn(argument, "abcdefghijklmnopqrstuvwxyz_0123456789$") == strlen(argument);
+}
+
+/* Whether the query of orders casts the key of the customer, which may fail. */
+static bool
+CastsKey(HeapTupleHeader definition)
+{
+	bool isnull;
+	Datum query = GetAttributeByName(definition, "orders_query", &isnull);
+	char *sql = isnull ? NULL : TextDatumGetCString(query);
+	char *end = sql == NULL ? NULL : strstr(sql, " AS customer");
+	char *cast = sql == NULL ? NULL : strstr(sql, "::");
+
+	return cast != NULL && (end == NULL || cast < end);
+}
+
+/* The arguments about orders that can fail in a row, as they are written, or NULL. */
+static char *
+ComputedArguments(NullableDatum definition)
+{
+	static const char *const arguments[] = {"orders", "order_customer", "ordered_at",  "amount",
+											"cost",   "order_key",      "order_filter"};
+	HeapTupleHeader row = DatumGetHeapTupleHeader(definition.value);
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < lengthof(arguments); i++)
+	{
+		bool isnull;
+		Datum value = GetAttributeByName(row, arguments[i], &isnull);
+		char *given = isnull ? NULL : TextDatumGetCString(value);
+		bool casts = i == 1 && CastsKey(row);
+
+		/* a table has no blank in its name, as far as one can tell */
+		if (given == NULL ||
+			(!casts && (i == 0 ? strpbrk(given, " \n\t(") == NULL : IsColumn(given))))
+			continue;
+		appendStringInfo(&list, "%s%s => %s", list.len > 0 ? ", " : "", arguments[i],
+						 quote_literal_cstr(ShortString(given)));
+		if (casts)
+			appendStringInfo(&list, " as %s",
+							 TextDatumGetCString(GetAttributeByName(row, "key_type", &isnull)));
+	}
+	return list.len > 0 ? list.data : NULL;
+}
+
 /*
  * For PG_CATCH: rethrows the error.  If it is about arguments, data, or names that were right when
  * the source was defined, our CONTEXT lines and internal SQL, which mean nothing to users, are left
- * out; the callers' own context lines are added again.
+ * out; the callers' own context lines are added again.  `computed`: the arguments that may have
+ * failed in a row of orders, or NULL.
  */
 static void
-RethrowUserError(MemoryContext context, const char *source, bool reads_orders)
+RethrowUserError(MemoryContext context, const char *source, bool reads_orders, const char *computed)
 {
 	ErrorData *error;
 	bool renamed;
@@ -411,9 +464,13 @@ RethrowUserError(MemoryContext context, const char *source, bool reads_orders)
 						 "casts if need be: crm_profile.alter_source(%s, …).",
 						 name);
 		else
+		{
+			if (error->detail == NULL && computed != NULL)
+				error->detail = psprintf("It reads %s.", computed);
 			error->hint = psprintf("%s%sSELECT * FROM crm_profile.check_source(%s) counts such "
 								   "rows, and shows the argument that leaves them out.",
 								   error->hint ? error->hint : "", error->hint ? " " : "", name);
+		}
 	}
 	ereport(DEBUG1,
 			(errmsg_internal("%s", error->message),
@@ -442,6 +499,8 @@ ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
 	char *source;
 	Oid owner;
 	bool in_extension_script = creating_extension;
+	bool reads_orders = strcmp(function, "refresh") == 0;
+	char *volatile computed = NULL;
 	volatile Datum result = (Datum) 0;
 
 	if (PG_ARGISNULL(0))
@@ -467,6 +526,8 @@ ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
 		bool isnull;
 
 		args[0] = ReadDefinition(source);
+		if (reads_orders)
+			computed = ComputedArguments(args[0]);
 		if (mode != AccessExclusiveLock)
 			(void) CallInternal("source_verify", args, 1, NULL, &isnull);
 		if (by_name)
@@ -498,7 +559,7 @@ ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
 	PG_CATCH();
 	{
 		creating_extension = in_extension_script;
-		RethrowUserError(caller, source, strcmp(function, "refresh") == 0);
+		RethrowUserError(caller, source, reads_orders, computed);
 	}
 	PG_END_TRY();
 	creating_extension = in_extension_script;
@@ -564,7 +625,7 @@ create_source(PG_FUNCTION_ARGS)
 	}
 	PG_CATCH();
 	{
-		RethrowUserError(caller, NULL, false);
+		RethrowUserError(caller, NULL, false, NULL);
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(false, nest_level);
