@@ -1,5 +1,5 @@
 /*
- * numeric_bytes.h: reading the bytes of a numeric, for amounts that come by the million.
+ * numeric_bytes.h: the bytes of a numeric, for amounts that come by the million.
  */
 #ifndef CRM_NUMERIC_BYTES_H
 #define CRM_NUMERIC_BYTES_H
@@ -16,6 +16,7 @@
 #define HEADER_SHORT 0x8000
 #define HEADER_SPECIAL 0xC000
 #define SHORT_NEGATIVE 0x2000
+#define SHORT_SCALE_SHIFT 7 /* of the display scale */
 #define SHORT_WEIGHT_SIGN 0x0040
 #define SHORT_WEIGHT_MASK 0x003F
 #define BASE_DIGITS 4
