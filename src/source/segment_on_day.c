@@ -46,29 +46,23 @@ SegmentOfScore(const SegmentScheme *scheme, RfmScore score, const PurchaseHistor
 
 	if (rule == NULL)
 		return PositionForAnybody(scheme, r, f, m, met);
-	position = PositionForCustomer(scheme, r, f, m, LIFECYCLE_NEW, met);
-	for (int lifecycle = LIFECYCLE_NEW + 1; lifecycle < LIFECYCLES; lifecycle++)
-		if (PositionForCustomer(scheme, r, f, m, (Lifecycle) lifecycle, met) != position)
-			return PositionForCustomer(scheme, r, f, m, RecallLifecycle(history, day, rule), met);
-	return position;
+	position = met == 0 ? PositionWhateverLifecycle(scheme, r, f, m) : -1;
+	if (position >= 0)
+		return position;
+	return PositionForCustomer(scheme, r, f, m, RecallLifecycle(history, day, rule), met);
 }
 
 int
 SegmentOnDay(const PurchaseHistory *history, const RfmModel *rfm, DateADT day,
 			 const SegmentScheme *scheme, const LapseRule *rule, int32 met)
 {
-	const HistorySummary *summary;
+	RfmScore score;
 
 	if (rfm == NULL || scheme == NULL)
 		return 0;
 	CheckBins(rfm->bins, scheme);
-	summary = SummaryForRfm(history, day, rfm);
-	if (summary == NULL)
-		return 0;
-	return SegmentOfScore(
-		scheme,
-		ScoreRfm(rfm, day - summary->last_ever, summary->orders, summary->amount, summary->scale),
-		history, day, rule, met);
+	score = RecallRfmScore(history, day, rfm);
+	return score == 0 ? 0 : SegmentOfScore(scheme, score, history, day, rule, met);
 }
 
 static SegmentModels *
@@ -106,26 +100,31 @@ MetArgument(FunctionCallInfo fcinfo, int argument)
 	return argument >= PG_NARGS() || PG_ARGISNULL(argument) ? 0 : PG_GETARG_INT32(argument);
 }
 
-/*
- * (history, rfm_model, day, scheme, active_days, clv_model [, met]): as segment(rfm_score(),
- * lifecycle())
- */
+/* Where the segment of (history, rfm_model, day, scheme, active_days, clv_model [, met]) stands. */
+static int
+SegmentOfArguments(FunctionCallInfo fcinfo, const SegmentScheme **scheme)
+{
+	SegmentModels *models = SegmentModelsOf(fcinfo);
+	LapseRule rule;
+
+	*scheme = OptionalModel(fcinfo, &SegmentSchemeFormat, &models->segments, 3);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
+		return 0;
+	return SegmentOnDay(PG_GETARG_HISTORY(0),
+						OptionalModel(fcinfo, &RfmModelFormat, &models->earlier, 1),
+						CheckedDay(PG_GETARG_DATEADT(2), "as_of"), *scheme,
+						LapseArguments(fcinfo, 4, &models->clv, &rule), MetArgument(fcinfo, 6));
+}
+
+/* As segment(rfm_score(), lifecycle()). */
 PG_FUNCTION_INFO_V1(segment_on_day);
 Datum
 segment_on_day(PG_FUNCTION_ARGS)
 {
-	SegmentModels *models = SegmentModelsOf(fcinfo);
-	const SegmentScheme *scheme = OptionalModel(fcinfo, &SegmentSchemeFormat, &models->segments, 3);
+	const SegmentScheme *scheme;
+	int position = SegmentOfArguments(fcinfo, &scheme);
 	const text *label;
-	LapseRule rule;
-	int position;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
-		PG_RETURN_NULL();
-	position = SegmentOnDay(PG_GETARG_HISTORY(0),
-							OptionalModel(fcinfo, &RfmModelFormat, &models->earlier, 1),
-							CheckedDay(PG_GETARG_DATEADT(2), "as_of"), scheme,
-							LapseArguments(fcinfo, 4, &models->clv, &rule), MetArgument(fcinfo, 6));
 	if (position == 0)
 		PG_RETURN_NULL();
 	/* a copy: the cached one is freed as soon as another scheme comes */
@@ -139,6 +138,19 @@ Datum
 segment_on_day_strict(PG_FUNCTION_ARGS)
 {
 	return segment_on_day(fcinfo);
+}
+
+/* As segment_position(rfm_score(), lifecycle()). */
+PG_FUNCTION_INFO_V1(segment_position_on_day);
+Datum
+segment_position_on_day(PG_FUNCTION_ARGS)
+{
+	const SegmentScheme *scheme;
+	int position = SegmentOfArguments(fcinfo, &scheme);
+
+	if (position == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(position);
 }
 
 /* ---------- moves between segments ---------- */
