@@ -9,7 +9,7 @@
 #include "utils/numeric.h"
 
 #include "base/decimal.h"
-#include "base/numeric_bytes.h"
+#include "base/numeric_form.h"
 
 const int64 PowerOfTen[19] = {
 	INT64CONST(1),
@@ -60,7 +60,7 @@ DigitsOf(uint64 integer, uint16 *end)
 	return end;
 }
 
-/* A numeric in the short form of numeric_bytes.h; `weight` is the first digit's. */
+/* A numeric in the short form of numeric_form.h; `weight` is the first digit's. */
 static Numeric
 ShortNumeric(bool negative, int weight, int scale, const uint16 *digits, const uint16 *end)
 {
