@@ -50,8 +50,6 @@ CREATE FUNCTION crm_profile.value_tier(value numeric, a_from numeric, b_from num
 -- strict, for the same reason as segment_on_day(): a threshold that is not there is infinite
 CREATE FUNCTION crm_profile_internal.value_tier(value double precision, a_from double precision, b_from double precision) RETURNS text
 	AS 'MODULE_PATHNAME', 'value_tier_strict' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT crm_profile_internal.label_support; -- value_tier() where thresholds are not NULL
-CREATE FUNCTION crm_profile_internal.value_tier(value numeric, a_from numeric, b_from numeric) RETURNS text
-	AS 'MODULE_PATHNAME', 'value_tier_numeric_strict' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT crm_profile_internal.label_support; -- the same for numeric
 
 ---------------------------------------------------------------- customer_base
 

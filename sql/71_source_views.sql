@@ -98,11 +98,8 @@ CREATE TYPE crm_profile.customer_profile_row AS ( -- one customer: a row of prof
 	horizon_days integer -- the days ahead that the source looks
 );
 
-CREATE FUNCTION crm_profile_internal.segment_position(score crm_profile.rfm_score, segments crm_profile.segment_scheme, lifecycle text) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- position in the scheme of the segment that segment() gives, from 1; NULL for a cell that the scheme does not cover
-
 CREATE FUNCTION crm_profile_internal.segment_position(score crm_profile.rfm_score, segments crm_profile.segment_scheme, lifecycle text, met integer) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- the same, where met has a bit for each condition of the scheme that holds for the customer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE; -- position in the scheme of the segment that segment_met() gives, from 1; NULL for a cell that the scheme does not cover
 
 CREATE FUNCTION crm_profile_internal.rfm_cell(score crm_profile.rfm_score) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the three scores as three digits, such as 545
@@ -111,8 +108,26 @@ CREATE FUNCTION crm_profile_internal.source_clv_365d(history crm_profile.purchas
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 60
 	RETURN crm_profile.clv(history, model, as_of, '365 days'::interval, 0.01); -- clv_365d: expected value of all purchases in the 365 days after as_of, discounted by 1 % a month
 
-CREATE FUNCTION crm_profile_internal.value_decile(value numeric, deciles numeric[]) RETURNS integer
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE; -- the column value_decile, from the lowest values of the deciles
+-- straight from the history, without numerics in between; strict, for the same reason as segment_on_day(): a threshold
+-- that is not there is infinite
+CREATE FUNCTION crm_profile_internal.value_tier(history crm_profile.purchase_history, as_of date, by_profit boolean, a_from numeric, b_from numeric) RETURNS text
+	AS 'MODULE_PATHNAME', 'value_tier_of_history' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 13 SUPPORT crm_profile_internal.label_support; -- value_tier() of profit() or monetary()
+CREATE FUNCTION crm_profile_internal.value_tier(history crm_profile.purchase_history, as_of date, by_profit boolean, a_from numeric, b_from numeric, period interval) RETURNS text
+	AS 'MODULE_PATHNAME', 'value_tier_of_history' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 13 SUPPORT crm_profile_internal.label_support; -- the same in the period
+
+CREATE FUNCTION crm_profile_internal.value_decile(history crm_profile.purchase_history, as_of date, by_profit boolean, deciles numeric[]) RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 13; -- the column value_decile: the decile of profit() or monetary(), from the lowest values of the deciles
+CREATE FUNCTION crm_profile_internal.value_decile(history crm_profile.purchase_history, as_of date, by_profit boolean, deciles numeric[], period interval) RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 13; -- the same in the period
+
+CREATE FUNCTION crm_profile_internal.segment_position(history crm_profile.purchase_history, rfm crm_profile.rfm_model, day date, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model) RETURNS integer
+	AS 'MODULE_PATHNAME', 'segment_position_on_day' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40; -- position in the scheme of the segment that segment_on_day() gives
+
+-- a horizon in days needs no interval in each row
+CREATE FUNCTION crm_profile_internal.probability_of_purchase(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, days integer) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'probability_of_purchase_days' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40; -- probability_of_purchase() in the days that follow as_of
+CREATE FUNCTION crm_profile_internal.expected_purchases(history crm_profile.purchase_history, model crm_profile.clv_model, as_of date, days integer) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'expected_purchases_days' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 40; -- expected_purchases() in the days that follow as_of
 
 -- the models one by one: the planner copies an argument for each use, and a row of models each time whole
 CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm_profile.purchase_history, rfm crm_profile.rfm_model, segments crm_profile.segment_scheme, active_days integer, clv crm_profile.clv_model,
@@ -136,24 +151,18 @@ CREATE FUNCTION crm_profile_internal.customer_figures(customer text, history crm
 			crm_profile_internal.rfm_cell(crm_profile.rfm_score(history, rfm, as_of)),
 			crm_profile_internal.segment_on_day(history, rfm, as_of, segments, active_days, clv),
 			coalesce(crm_profile.lifecycle(history, as_of, active_days, clv), contact),
-			crm_profile_internal.value_tier(CASE
-				WHEN tier_by = 'profit' AND period IS NULL THEN crm_profile.profit(history, as_of)
-				WHEN tier_by = 'profit' THEN crm_profile.profit(history, as_of, period)
-				WHEN period IS NULL THEN crm_profile.monetary(history, as_of)
-				ELSE crm_profile.monetary(history, as_of, period) END, coalesce(a_from, 'Infinity'), coalesce(b_from, 'Infinity')),
+			CASE WHEN period IS NULL THEN crm_profile_internal.value_tier(history, as_of, (tier_by = 'profit') IS TRUE, coalesce(a_from, 'Infinity'), coalesce(b_from, 'Infinity'))
+				ELSE crm_profile_internal.value_tier(history, as_of, (tier_by = 'profit') IS TRUE, coalesce(a_from, 'Infinity'), coalesce(b_from, 'Infinity'), period) END,
 			crm_profile.probability_of_purchase(history, clv, as_of, '90 days'::interval),
 			crm_profile.expected_purchases(history, clv, as_of, '90 days'::interval),
 			crm_profile_internal.source_clv_365d(history, clv, as_of),
 			crm_profile_internal.value_tier(crm_profile_internal.source_clv_365d(history, clv, as_of), coalesce(predicted_a_from, 'Infinity'), coalesce(predicted_b_from, 'Infinity')),
-			crm_profile_internal.segment_position(crm_profile.rfm_score(history, rfm, as_of), segments, crm_profile.lifecycle(history, as_of, active_days, clv)),
+			crm_profile_internal.segment_position(history, rfm, as_of, segments, active_days, clv),
 			as_of,
-			crm_profile_internal.value_decile(CASE
-				WHEN tier_by = 'profit' AND period IS NULL THEN crm_profile.profit(history, as_of)
-				WHEN tier_by = 'profit' THEN crm_profile.profit(history, as_of, period)
-				WHEN period IS NULL THEN crm_profile.monetary(history, as_of)
-				ELSE crm_profile.monetary(history, as_of, period) END, deciles),
-			crm_profile.probability_of_purchase(history, clv, as_of, make_interval(days => horizon_days)),
-			crm_profile.expected_purchases(history, clv, as_of, make_interval(days => horizon_days)),
+			CASE WHEN period IS NULL THEN crm_profile_internal.value_decile(history, as_of, (tier_by = 'profit') IS TRUE, deciles)
+				ELSE crm_profile_internal.value_decile(history, as_of, (tier_by = 'profit') IS TRUE, deciles, period) END,
+			crm_profile_internal.probability_of_purchase(history, clv, as_of, horizon_days),
+			crm_profile_internal.expected_purchases(history, clv, as_of, horizon_days),
 			horizon_days;
 	END; -- all figures of customer_profile for one customer at a date; contact: the lifecycle of somebody who has not bought
 

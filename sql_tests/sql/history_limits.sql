@@ -29,6 +29,16 @@ FROM (SELECT round(((random() - 0.5) * power(10, (random() * 17)::int))::numeric
 	purchase_history_add(NULL, '2025-01-01', a) h, purchases(h) p
 WHERE abs(a) * power(10::numeric, s) < 9e18;
 
+-- amounts and means of orders are the numerics, digit by digit, that plain SQL gives
+SELECT count(*) > 15000 AS thousands, count(*) FILTER (WHERE numeric_send(monetary(h)) <> numeric_send(a)) AS amounts,
+	count(*) FILTER (WHERE numeric_send(average_order_value(h)) <> numeric_send(a / n)) AS means
+FROM (SELECT trim_scale(round(((random() - 0.5) * power(10, (random() * 18)::int))::numeric, (random() * 6)::int)) AS a, power(10, random() * 9)::integer AS n FROM generate_series(1, 20000)
+		UNION ALL SELECT a, n FROM unnest(ARRAY[0, 0.000001, 0.00005, 0.5, 1, 2, 9999, 9999.5, 10000, 10001, 99999999.9999, 12345678901234567.8, 1e18, 9223372036854775807, 9223372036854.775807]) a,
+			unnest(ARRAY[1, 2, 3, 7, 9, 16, 9999, 10000, 10001, 99999999, 100000000, 2147483647]) n
+		UNION ALL SELECT -a, n FROM generate_series(1, 99) a, generate_series(1, 20) n OFFSET 0) x,
+	CAST(format('{2025-01-01: %s (%s orders)}', a, n) AS purchase_history) h
+WHERE abs(a) * power(10::numeric, scale(a)) < 9e18;
+
 -- values that are not amounts
 SELECT purchase_history_agg(date '2025-01-01', 'NaN');
 SELECT purchase_history_agg(date '2025-01-01', 'Infinity');

@@ -75,8 +75,28 @@ SELECT DISTINCT as_of FROM t.profile_as_of('2025-03-01');
 SELECT count(*) > 100 AS enough, count(DISTINCT value_decile) AS deciles, count(*) FILTER (WHERE value_decile IS DISTINCT FROM 1 + 10 * (rank - 1) / buyers) AS differences
 FROM (SELECT value_decile, monetary, rank() OVER (ORDER BY greatest(monetary, 0) DESC) AS rank, count(*) OVER () AS buyers FROM t.customer_profile WHERE last_purchase IS NOT NULL) p;
 -- ten buyers, four of whom are worth nothing: they share the seventh tenth
-SELECT f.deciles, crm_profile_internal.value_decile(0, f.deciles) AS nothing, crm_profile_internal.value_decile(-5, f.deciles) AS less, crm_profile_internal.value_decile(60, f.deciles) AS best
+SELECT f.deciles, crm_profile_internal.value_decile('{2025-01-01: 0}', '2025-12-31', false, f.deciles) AS nothing,
+	crm_profile_internal.value_decile('{2025-01-01: 0, 2025-01-02: -5}', '2025-12-31', false, f.deciles) AS less, crm_profile_internal.value_decile('{2025-01-01: 60}', '2025-12-31', false, f.deciles) AS best
 FROM (SELECT (crm_profile.customer_base_fit(('{2025-01-01: ' || greatest(i * 10, 0) || '}')::crm_profile.purchase_history, '2025-12-31', NULL, false)).deciles FROM generate_series(-3, 6) i) f;
+
+-- what the view asks straight of a history is what the functions give one after the other
+SELECT count(*) > 1000 AS thousands, count(*) FILTER (WHERE bought) > 500 AS bought, count(*) FILTER (WHERE tier IS DISTINCT FROM tier_of OR tier_in IS DISTINCT FROM tier_of_in) AS tiers,
+	count(*) FILTER (WHERE decile IS DISTINCT FROM decile_of OR decile_in IS DISTINCT FROM decile_of_in) AS deciles
+FROM (SELECT h.history OPERATOR(crm_profile.||) x.extra AS h, d.day, p.by_profit, a.a_from, a.b_from, interval '5 months' AS period FROM t.customer_history h,
+		(VALUES (crm_profile.purchase_history '{2024-10-01: 50.25 (1 orders, cost 31.123456 of 40.5)}'), ('{2025-03-01: -10 (0 orders)}'), ('{2025-02-01: 92233720368547758, 2025-02-02: 92233720368547758}')) x(extra),
+		unnest(ARRAY[date '2024-03-01', '2025-03-15']) d(day), unnest(ARRAY[false, true]) p(by_profit),
+		(VALUES (500::numeric, 99.5::numeric), ('Infinity', 0.123456789), ('NaN', '-Infinity'), (150000000000000000, 1e17)) a(a_from, b_from) WHERE h.customer <= 40) q,
+	LATERAL (SELECT CASE WHEN by_profit THEN crm_profile.profit(h, day) ELSE crm_profile.monetary(h, day) END AS value, CASE WHEN by_profit THEN crm_profile.profit(h, day, period) ELSE crm_profile.monetary(h, day, period) END AS value_in,
+		ARRAY[b_from - 7, b_from, b_from + 0.0000001, a_from] AS bounds, crm_profile.last_purchase(h, day) IS NOT NULL AS bought) v,
+	LATERAL (SELECT crm_profile_internal.value_tier(h, day, by_profit, a_from, b_from) AS tier, crm_profile.value_tier(value, a_from, b_from) AS tier_of,
+		crm_profile_internal.value_tier(h, day, by_profit, a_from, b_from, period) AS tier_in, crm_profile.value_tier(value_in, a_from, b_from) AS tier_of_in,
+		crm_profile_internal.value_decile(h, day, by_profit, bounds) AS decile, 5 - width_bucket(value, bounds) AS decile_of,
+		crm_profile_internal.value_decile(h, day, by_profit, bounds, period) AS decile_in, 5 - width_bucket(value_in, bounds) AS decile_of_in) w;
+SELECT count(*) > 100 AS enough, count(*) FILTER (WHERE crm_profile_internal.segment_position(h.history, m.rfm, d.day, m.segments, m.active_days, m.clv)
+			IS DISTINCT FROM crm_profile_internal.segment_position(crm_profile.rfm_score(h.history, m.rfm, d.day), m.segments, crm_profile.lifecycle(h.history, d.day, m.active_days, m.clv), NULL)) AS positions,
+	count(*) FILTER (WHERE crm_profile_internal.expected_purchases(h.history, m.clv, d.day, 45) IS DISTINCT FROM crm_profile.expected_purchases(h.history, m.clv, d.day, interval '45 days')
+		OR crm_profile_internal.probability_of_purchase(h.history, m.clv, d.day, 45) IS DISTINCT FROM crm_profile.probability_of_purchase(h.history, m.clv, d.day, interval '45 days')) AS predictions
+FROM t.customer_history h, newest m, unnest(ARRAY[date '2024-03-01', '2025-03-15', '2025-12-01']) d(day);
 
 -- ---------------------------------------------------------------- plans
 CREATE FUNCTION plan(query text, pattern text) RETURNS TABLE (lines bigint) LANGUAGE plpgsql AS $$

@@ -62,7 +62,17 @@ AddAmounts(int64 a, int64 b)
 	return sum;
 }
 
+/* The double nearest to a total: the conversion of 128 bits is a slow library call. */
+static inline double
+TotalAsDouble(int128 total)
+{
+	return (int64) total == total ? (double) (int64) total : (double) total;
+}
+
 /* A total as a numeric, in the display scale given. */
 extern Numeric NumericFromInt128(int128 value, int scale);
+
+/* A total divided by a number: the same numeric as division of the two as numerics gives. */
+extern Numeric NumericQuotient(int128 value, int scale, int64 divisor);
 
 #endif /* CRM_DECIMAL_H */

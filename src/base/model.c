@@ -17,8 +17,6 @@
 #include "base/model.h"
 #include "base/model_fields.h"
 
-#define HEAD_SIZE (1 + sizeof(uint64)) /* version and fingerprint */
-
 void
 InitModel(const ModelFormat *format, void *model)
 {
@@ -395,20 +393,21 @@ ModelSend(const ModelFormat *format, FunctionCallInfo fcinfo)
 /* ---------- decoded once ---------- */
 
 /*
- * Whether a datum is the one kept in the cache.  Plain values are compared by version and
+ * Whether a datum is the one that was kept.  Plain and short ones are compared by version and
  * fingerprint; compressed ones and toast pointers byte by byte.
  */
-static inline bool
+static bool
 IsSameModel(const struct varlena *kept, const struct varlena *raw)
 {
-	Size size = VARSIZE_ANY(raw);
+	Size size;
 
-	if (unlikely(kept == NULL))
+	if (kept == NULL)
 		return false;
-	if (VARATT_IS_4B_U(raw) && size >= VARHDRSZ + HEAD_SIZE)
-		return memcmp(kept, raw, VARHDRSZ + HEAD_SIZE) == 0;
-	if (VARATT_IS_SHORT(raw) && !VARATT_IS_EXTERNAL(raw) && size >= VARHDRSZ_SHORT + HEAD_SIZE)
-		return memcmp(kept, raw, VARHDRSZ_SHORT + HEAD_SIZE) == 0;
+	size = VARSIZE_ANY(raw);
+	if (IsPlainModel(raw))
+		return memcmp(kept, raw, VARHDRSZ + MODEL_HEAD) == 0;
+	if (VARATT_IS_SHORT(raw) && !VARATT_IS_EXTERNAL(raw) && size >= VARHDRSZ_SHORT + MODEL_HEAD)
+		return memcmp(kept, raw, VARHDRSZ_SHORT + MODEL_HEAD) == 0;
 	return VARSIZE_ANY(kept) == size && memcmp(kept, raw, size) == 0;
 }
 
@@ -448,7 +447,7 @@ DecodeInto(const ModelFormat *format, Datum value, MemoryContext *context, Memor
 	model = ModelFromDatum(format, value);
 	/* a pointer to another place in memory does not identify what is there later */
 	if (!VARATT_IS_EXTERNAL(came) || VARATT_IS_EXTERNAL_ONDISK(came))
-		*raw = memcpy(palloc(VARSIZE_ANY(came) + VARHDRSZ + HEAD_SIZE), came, VARSIZE_ANY(came));
+		*raw = memcpy(palloc(VARSIZE_ANY(came) + VARHDRSZ + MODEL_HEAD), came, VARSIZE_ANY(came));
 	MemoryContextSwitchTo(caller);
 	return model;
 }
@@ -459,7 +458,7 @@ SharedModelOf(const ModelFormat *format, ModelCache *cache, Datum value)
 	static SharedModel shared[SHARED_MODELS];
 	static int64 serials = 0;
 	struct varlena *raw = (struct varlena *) DatumGetPointer(value);
-	Size size = Min(VARSIZE_ANY_EXHDR(raw), HEAD_SIZE);
+	Size size = Min(VARSIZE_ANY_EXHDR(raw), MODEL_HEAD);
 	SharedModel *slot = &shared[FastStableHash64(VARDATA_ANY(raw), size) % SHARED_MODELS];
 
 	cache->raw = NULL;
@@ -476,16 +475,19 @@ SharedModelOf(const ModelFormat *format, ModelCache *cache, Datum value)
 }
 
 const void *
-CachedModel(const ModelFormat *format, ModelCache *cache, Datum value, MemoryContext parent)
+DecodedModel(const ModelFormat *format, ModelCache *cache, Datum value, MemoryContext parent)
 {
-	struct varlena *raw = (struct varlena *) DatumGetPointer(value);
+	const struct varlena *raw = (const struct varlena *) DatumGetPointer(value);
 
-	if (likely(IsSameModel(cache->raw, raw)))
+	if (IsSameModel(cache->raw, raw))
 		return cache->model;
+	memset(cache->head, 0, sizeof(cache->head));
 	if (format->is_shared && cache->decodings >= FEW_DECODINGS && !VARATT_IS_EXTERNAL(raw))
 		return SharedModelOf(format, cache, value);
 	cache->decodings++;
 	cache->model = DecodeInto(format, value, &cache->context, parent, &cache->raw);
+	if (IsPlainModel(raw))
+		memcpy(cache->head, raw, sizeof(cache->head));
 	return cache->model;
 }
 

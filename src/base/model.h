@@ -51,21 +51,43 @@ extern struct varlena *ModelValue(const ModelFormat *format, void *model);
 /* The model of a value, in the current memory context; a damaged value is an error. */
 extern void *ModelFromDatum(const ModelFormat *format, Datum value);
 
+#define MODEL_HEAD (1 + sizeof(uint64)) /* version and fingerprint */
+
 /*
  * A model kept decoded for as long as the same value is passed; must start zeroed.  `decodings`
  * tells callers that keep derived data when the model changes.
  */
 typedef struct ModelCache
 {
+	const void *model;
+	char head[VARHDRSZ + MODEL_HEAD]; /* how the datum begins, if it is plain: neither compressed,
+										 with a short header nor elsewhere; else zero */
+	struct varlena *raw;              /* the datum as passed */
 	MemoryContext context;
-	struct varlena *raw; /* the datum as passed, perhaps compressed */
-	void *model;
 	int64 decodings;
 	int64 shared; /* serial number of the shared model that was answered last */
 } ModelCache;
 
+/* Whether the version and the fingerprint of a datum lie behind a header of four bytes. */
+static inline bool
+IsPlainModel(const struct varlena *raw)
+{
+	return VARATT_IS_4B_U(raw) && VARSIZE_4B(raw) >= VARHDRSZ + MODEL_HEAD;
+}
+
+/* The model of a value that is not plain, or not that of the cache. */
 extern const void *
-CachedModel(const ModelFormat *format, ModelCache *cache, Datum value, MemoryContext parent);
+DecodedModel(const ModelFormat *format, ModelCache *cache, Datum value, MemoryContext parent);
+
+static inline const void *
+CachedModel(const ModelFormat *format, ModelCache *cache, Datum value, MemoryContext parent)
+{
+	const struct varlena *raw = (const struct varlena *) DatumGetPointer(value);
+
+	if (likely(IsPlainModel(raw) && memcmp(cache->head, raw, sizeof(cache->head)) == 0))
+		return cache->model;
+	return DecodedModel(format, cache, value, parent);
+}
 
 /* The same for an argument, kept in fn_extra, which must not be used for anything else. */
 extern const void *ModelArgument(const ModelFormat *format, FunctionCallInfo fcinfo, int argument);

@@ -5,20 +5,7 @@
 #define CRM_NUMERIC_BYTES_H
 
 #include "base/decimal.h"
-
-/*
- * The stored form of a numeric (see PostgreSQL's numeric.c; unchanged on disk
- * since 9.1): a 16-bit header word, in the long form a 16-bit weight, then
- * digits in base 10 000, none of them a leading or trailing zero.
- */
-#define HEADER_SIGN_MASK 0xC000
-#define HEADER_NEGATIVE 0x4000
-#define HEADER_SHORT 0x8000
-#define HEADER_SPECIAL 0xC000
-#define SHORT_NEGATIVE 0x2000
-#define SHORT_WEIGHT_SIGN 0x0040
-#define SHORT_WEIGHT_MASK 0x003F
-#define BASE_DIGITS 4
+#include "base/numeric_form.h"
 
 #define USUAL_SCALE BASE_DIGITS
 

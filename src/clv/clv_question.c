@@ -47,9 +47,10 @@ typedef struct IfAliveTerms
 /* One table for both, per backend: a view asks for both, and then misses the cache only once. */
 static struct
 {
-	IfAliveMemo *slots;
-	int64 nslots; /* a power of two */
-	int64 misses; /* since the table has its size */
+	void *room;         /* in which the slots lie */
+	IfAliveMemo *slots; /* none of them in two lines of the cache */
+	int64 nslots;       /* a power of two */
+	int64 misses;       /* since the table has its size */
 	uint32 generation;
 	IfAliveTerms terms[IF_ALIVE_KINDS];
 } IfAliveTable;
@@ -204,6 +205,21 @@ IsLastCustomer(uint64 history, const ClvModel *model, DateADT as_of)
 	return false;
 }
 
+/* ProbabilityOfPurchase(); where there is one class of customers, it knows P(alive) as well. */
+static double
+AnyPurchaseOfLast(const ClvModel *model, const ClvCustomer *customer, double horizon)
+{
+	CustomerClass class;
+
+	if (model->random_share > 0 || model->regularity > 1)
+		return ProbabilityOfPurchase(model, customer, horizon);
+	RegularClass(model, model->parameters, &class);
+	if (!Last.alive_known)
+		Last.alive = ActiveOf(&class, customer);
+	Last.alive_known = true;
+	return Last.alive * AnyPurchaseIfAlive(class.process, class.parameters, customer, horizon);
+}
+
 double
 RecallAnyPurchase(uint64 history, const ClvModel *model, DateADT as_of, const ClvCustomer *customer,
 				  double horizon)
@@ -212,7 +228,7 @@ RecallAnyPurchase(uint64 history, const ClvModel *model, DateADT as_of, const Cl
 		return ProbabilityOfPurchase(model, customer, horizon);
 	if (!IsLastCustomer(history, model, as_of) || !Last.any_known || Last.any_horizon != horizon)
 	{
-		Last.any_purchase = ProbabilityOfPurchase(model, customer, horizon);
+		Last.any_purchase = AnyPurchaseOfLast(model, customer, horizon);
 		Last.any_horizon = horizon;
 		Last.any_known = true;
 	}
@@ -222,12 +238,7 @@ RecallAnyPurchase(uint64 history, const ClvModel *model, DateADT as_of, const Cl
 LastAnswers *
 AnswersFor(const Question *question)
 {
-	if (!IsLastCustomer(question->serial, question->predictor->model, question->as_of))
-	{
-		/* prefetched, since it is not needed at once */
-		if (IfAliveTable.slots != NULL)
-			__builtin_prefetch(IfAliveSlot(question));
-	}
+	(void) IsLastCustomer(question->serial, question->predictor->model, question->as_of);
 	return &Last;
 }
 
@@ -245,8 +256,7 @@ AskQuestion(FunctionCallInfo fcinfo, int first_argument, const Interval *horizon
 {
 	Predictor *predictor = PredictorOf(fcinfo, first_argument + 1);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(first_argument + 2), "as_of");
-	const PurchaseSummary *facts;
-	LastAnswers *last;
+	const PurchaseHistory *history;
 
 	question->context = fcinfo->flinfo->fn_mcxt;
 	if (predictor->alive_as_of != as_of && !predictor->model->calendar.is_level)
@@ -261,16 +271,24 @@ AskQuestion(FunctionCallInfo fcinfo, int first_argument, const Interval *horizon
 	question->chance = 0.5;
 	if (!ClvModelIsUsable(predictor->model))
 		return false;
-	facts = RecallPurchases(PG_GETARG_HISTORY(first_argument), as_of,
-							(ValueBasis) predictor->model->basis, &question->serial);
-	if (facts->purchase_days == 0)
-		return false;
-	question->facts = facts;
-	last = AnswersFor(question);
-	if (!last->customer_known)
-		last->customer = CustomerInUnits(predictor->model, facts, as_of);
-	last->customer_known = true;
-	question->customer = last->customer;
+	history = PG_GETARG_HISTORY(first_argument);
+	question->serial = HistorySerial(history);
+	question->facts = &Last.facts;
+	if (!IsLastCustomer(question->serial, predictor->model, as_of) || !Last.customer_known)
+	{
+		uint64 serial;
+
+		Last.facts =
+			*RecallPurchases(history, as_of, (ValueBasis) predictor->model->basis, &serial);
+		if (Last.facts.purchase_days == 0)
+			return false;
+		/* prefetched, since it is not needed at once */
+		if (IfAliveTable.slots != NULL)
+			__builtin_prefetch(IfAliveSlot(question));
+		Last.customer = CustomerInUnits(predictor->model, &Last.facts, as_of);
+		Last.customer_known = true;
+	}
+	question->customer = Last.customer;
 	return true;
 }
 
@@ -482,11 +500,13 @@ static void
 GrowIfAlive(void)
 {
 	int64 nslots = IfAliveTable.nslots == 0 ? FIRST_SLOTS : IfAliveTable.nslots * 4;
-	IfAliveMemo *slots = MemoryContextAllocZero(TopMemoryContext, nslots * sizeof(IfAliveMemo));
+	void *room =
+		MemoryContextAllocZero(TopMemoryContext, nslots * sizeof(IfAliveMemo) + PG_CACHE_LINE_SIZE);
 
-	if (IfAliveTable.slots != NULL)
-		pfree(IfAliveTable.slots);
-	IfAliveTable.slots = slots;
+	if (IfAliveTable.room != NULL)
+		pfree(IfAliveTable.room);
+	IfAliveTable.room = room;
+	IfAliveTable.slots = (IfAliveMemo *) TYPEALIGN(PG_CACHE_LINE_SIZE, room);
 	IfAliveTable.nslots = nslots;
 	IfAliveTable.misses = 0;
 }

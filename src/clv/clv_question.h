@@ -35,24 +35,24 @@ typedef struct MemoTable
 	uint32 generation;
 } MemoTable;
 
-/* State kept from row to row, in fn_extra. */
+/* State kept from row to row, in fn_extra; what is compared in each row comes first. */
 typedef struct Predictor
 {
 	ModelCache cache;
 	const ClvModel *model;
 	int64 decodings;         /* `decodings` of the cache when the rest was set up */
 	int attributes_argument; /* 0: none */
-	CustomerModel customer;
+	DateADT alive_as_of;     /* of the memo `alive`, if days have weights */
 	bool has_horizon;
 	DateADT as_of;
 	Interval interval;
 	double discount; /* monthly */
 	double horizon;  /* in units */
+	CustomerModel customer;
+	MemoTable alive;    /* P(alive), if it takes an integral */
+	MemoTable by_phase; /* of regular buyers, of x and T, within the horizon */
 	int nmonths;
 	double month_end[MAX_MONTHS]; /* in units, the last one is the horizon */
-	DateADT alive_as_of;          /* of the memo `alive`, if days have weights */
-	MemoTable alive;              /* P(alive), if it takes an integral */
-	MemoTable by_phase;           /* of regular buyers, of x and T, within the horizon */
 } Predictor;
 
 /* Purchases of customers who are alive within a horizon. */
@@ -89,7 +89,8 @@ typedef struct LastAnswers
 	bool alive_known;
 	bool clv_known;
 	bool any_known;
-	ClvCustomer customer; /* in units of the model */
+	PurchaseSummary facts;
+	ClvCustomer customer; /* of the facts, in units of the model */
 	double alive;
 	double any_purchase; /* P(a purchase) within this horizon, in units */
 	double any_horizon;
@@ -119,7 +120,7 @@ extern bool AskQuestion(FunctionCallInfo fcinfo, int first_argument, const Inter
 extern double RecallAnyPurchase(uint64 history, const ClvModel *model, DateADT as_of,
 								const ClvCustomer *customer, double horizon);
 
-/* The answers about this customer; void if the last customer was another. */
+/* The answers about this customer, who was the last one asked about. */
 extern LastAnswers *AnswersFor(const Question *question);
 
 /* P(alive) at the parameters of the model. */

@@ -55,6 +55,38 @@ probability_of_purchase(PG_FUNCTION_ARGS)
 									   &question.customer, question.predictor->horizon));
 }
 
+/* The question of (history, model, as_of, days): within so many days. */
+static bool
+ReadQuestionOfDays(FunctionCallInfo fcinfo, Question *question)
+{
+	Interval horizon = {.day = PG_GETARG_INT32(3)};
+
+	return AskQuestion(fcinfo, 0, &horizon, 0, question);
+}
+
+PG_FUNCTION_INFO_V1(expected_purchases_days);
+Datum
+expected_purchases_days(PG_FUNCTION_ARGS)
+{
+	Question question;
+
+	if (!ReadQuestionOfDays(fcinfo, &question))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(Expected(&question, PURCHASES_IF_ALIVE));
+}
+
+PG_FUNCTION_INFO_V1(probability_of_purchase_days);
+Datum
+probability_of_purchase_days(PG_FUNCTION_ARGS)
+{
+	Question question;
+
+	if (!ReadQuestionOfDays(fcinfo, &question))
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(RecallAnyPurchase(question.serial, question.predictor->model, question.as_of,
+									   &question.customer, question.predictor->horizon));
+}
+
 /* (history, model, as_of [, first_purchase]) */
 PG_FUNCTION_INFO_V1(expected_value);
 Datum

@@ -11,7 +11,7 @@ const char *const ValueBasisNames[] = {"revenue", "profit", NULL};
 static double
 AmountAsDouble(int128 amount, int scale)
 {
-	return (double) amount / (double) PowerOfTen[scale];
+	return TotalAsDouble(amount) / (double) PowerOfTen[scale];
 }
 
 double

@@ -173,9 +173,7 @@ average_order_value(PG_FUNCTION_ARGS)
 
 	if (!summary->purchased || summary->orders == 0)
 		PG_RETURN_NULL();
-	PG_RETURN_DATUM(DirectFunctionCall2(
-		numeric_div, NumericGetDatum(NumericFromInt128(summary->amount, summary->scale)),
-		NumericGetDatum(int64_to_numeric(summary->orders))));
+	PG_RETURN_NUMERIC(NumericQuotient(summary->amount, summary->scale, summary->orders));
 }
 
 PG_FUNCTION_INFO_V1(mean_gap);
@@ -229,7 +227,7 @@ gap_stddev(PG_FUNCTION_ARGS)
 static double
 AmountAsFloat8(int128 amount, int scale)
 {
-	return (double) amount / (double) PowerOfTen[scale];
+	return TotalAsDouble(amount) / (double) PowerOfTen[scale];
 }
 
 PG_FUNCTION_INFO_V1(trend);

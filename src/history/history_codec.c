@@ -159,17 +159,10 @@ ReadDays(HistoryReader *reader, PurchaseDay *days, int64 max_days)
 	return ndays;
 }
 
-/* Adds a day up to as_of to a summary; days come in order. */
+/* Adds a day of the window to a summary; days come in order. */
 static inline void
-AddToSummary(HistorySummary *summary, const PurchaseDay *day, DateADT after, bool costs)
+AddInWindow(HistorySummary *summary, const PurchaseDay *day, bool costs)
 {
-	if (day->orders > 0)
-	{
-		summary->purchased = true;
-		summary->last_ever = day->day;
-	}
-	if (day->day <= after)
-		return;
 	if (day->orders > 0)
 	{
 		if (summary->purchase_days++ == 0)
@@ -184,6 +177,19 @@ AddToSummary(HistorySummary *summary, const PurchaseDay *day, DateADT after, boo
 		summary->covered += day->covered;
 		summary->costs |= (day->cost | day->covered) != 0;
 	}
+}
+
+/* Adds a day up to as_of. */
+static inline void
+AddToSummary(HistorySummary *summary, const PurchaseDay *day, DateADT after, bool costs)
+{
+	if (day->orders > 0)
+	{
+		summary->purchased = true;
+		summary->last_ever = day->day;
+	}
+	if (day->day > after)
+		AddInWindow(summary, day, costs);
 }
 
 bool
@@ -206,10 +212,24 @@ void
 SummarizeDays(const PurchaseDay *days, int64 ndays, int scale, bool costs, HistoryWindow window,
 			  HistorySummary *summary)
 {
+	int64 first;
+
 	memset(summary, 0, sizeof(*summary));
 	summary->scale = scale;
-	for (int64 i = 0; i < ndays && days[i].day <= window.as_of; i++)
-		AddToSummary(summary, &days[i], window.after, costs);
+	/* from the end: most windows end late, and some begin there as well */
+	while (ndays > 0 && days[ndays - 1].day > window.as_of)
+		ndays--;
+	for (int64 i = ndays; i > 0 && !summary->purchased; i--)
+		if (days[i - 1].orders > 0)
+		{
+			summary->purchased = true;
+			summary->last_ever = days[i - 1].day;
+		}
+	first = window.after == PG_INT32_MIN ? 0 : ndays;
+	while (first > 0 && days[first - 1].day > window.after)
+		first--;
+	for (int64 i = first; i < ndays; i++)
+		AddInWindow(summary, &days[i], costs);
 }
 
 /* An empty entry: no order, no amount, no cost. */

@@ -10,7 +10,6 @@
 
 #include "history/history_memo.h"
 
-#define MEMO_BYTES 4096            /* longer ones are read from the bytes every time */
 #define MEMO_DAYS (MEMO_BYTES / 2) /* a day takes two bytes at least */
 #define MEMO_SUMMARIES 4
 
@@ -22,8 +21,6 @@ typedef struct KeptSummary
 
 typedef struct HistoryMemo
 {
-	uint64 serial;
-	Size size; /* of the bytes; 0 if none yet */
 	int readings;
 	bool more_to_come;
 	bool set_out; /* the days */
@@ -32,47 +29,24 @@ typedef struct HistoryMemo
 	int64 ndays;
 	int nsummaries; /* made so far; the last MEMO_SUMMARIES are kept */
 	KeptSummary summaries[MEMO_SUMMARIES];
-	uint8 bytes[MEMO_BYTES];
 	PurchaseDay days[MEMO_DAYS];
 } HistoryMemo;
 
+RememberedHistory LastHistory;
 static HistoryMemo Memo;
 
-/* memcmp() == 0 without the call: most histories are a few words long. */
-static inline bool
-SameBytes(const uint8 *a, const uint8 *b, Size size)
-{
-	uint64 word[2];
-
-	if (size < sizeof(uint64))
-		return memcmp(a, b, size) == 0;
-	for (Size i = 0;; i = Min(i + sizeof(uint64), size - sizeof(uint64)))
-	{
-		memcpy(&word[0], a + i, sizeof(uint64));
-		memcpy(&word[1], b + i, sizeof(uint64));
-		if (word[0] != word[1])
-			return false;
-		if (i == size - sizeof(uint64))
-			return true;
-	}
-}
-
 uint64
-HistorySerial(const PurchaseHistory *history)
+RememberHistory(const uint8 *bytes, Size size)
 {
-	Size size = VARSIZE_ANY_EXHDR(history);
-
 	if (size > MEMO_BYTES || size == 0)
 		return 0;
-	if (Memo.size == size && SameBytes(Memo.bytes, (const uint8 *) VARDATA_ANY(history), size))
-		return Memo.serial;
-	memcpy(Memo.bytes, VARDATA_ANY(history), size);
-	Memo.size = size;
+	memcpy(LastHistory.bytes, bytes, size);
+	LastHistory.size = size;
 	Memo.more_to_come = Memo.readings > 1;
 	Memo.readings = 0;
 	Memo.set_out = false;
 	Memo.nsummaries = 0;
-	return ++Memo.serial;
+	return ++LastHistory.serial;
 }
 
 /*

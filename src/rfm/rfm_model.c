@@ -225,10 +225,7 @@ thresholds(PG_FUNCTION_ARGS)
 double
 OrderValue(int128 monetary, int scale, int64 frequency)
 {
-	/* the conversion of 128 bits is a slow library call */
-	double amount = (int64) monetary == monetary ? (double) (int64) monetary : (double) monetary;
-
-	return amount / ((double) PowerOfTen[scale] * (double) frequency);
+	return TotalAsDouble(monetary) / ((double) PowerOfTen[scale] * (double) frequency);
 }
 
 /* How many of the thresholds lie below the value. */
@@ -277,6 +274,34 @@ SummaryForRfm(const PurchaseHistory *history, DateADT as_of, const RfmModel *mod
 	return summary->purchased && summary->orders > 0 ? summary : NULL;
 }
 
+RfmScore
+RecallRfmScore(const PurchaseHistory *history, DateADT as_of, const RfmModel *model)
+{
+	uint64 serial = HistorySerial(history);
+	static struct
+	{
+		uint64 history; /* serial number; 0 if nothing is kept */
+		uint64 model;
+		DateADT as_of;
+		RfmScore score;
+	} last;
+
+	if (serial == 0 || last.history != serial || last.model != model->fingerprint ||
+		last.as_of != as_of)
+	{
+		const HistorySummary *summary = SummaryForRfm(history, as_of, model);
+
+		last.history = 0;
+		last.score = summary == NULL ? 0
+									 : ScoreRfm(model, as_of - summary->last_ever, summary->orders,
+												summary->amount, summary->scale);
+		last.history = serial;
+		last.model = model->fingerprint;
+		last.as_of = as_of;
+	}
+	return last.score;
+}
+
 /* (history, model, as_of): NULL without a purchase by then, or in the model's period. */
 PG_FUNCTION_INFO_V1(rfm_score);
 Datum
@@ -284,30 +309,11 @@ rfm_score(PG_FUNCTION_ARGS)
 {
 	const RfmModel *model = ModelArgument(&RfmModelFormat, fcinfo, 1);
 	DateADT as_of = CheckedDay(PG_GETARG_DATEADT(2), "as_of");
-	const PurchaseHistory *history = PG_GETARG_HISTORY(0);
-	uint64 serial = HistorySerial(history);
-	/* the last score, since many columns of a view ask for it */
-	static uint64 last_history = 0;
-	static uint64 last_model;
-	static DateADT last_as_of;
-	static RfmScore last_score; /* 0: none */
+	RfmScore score = RecallRfmScore(PG_GETARG_HISTORY(0), as_of, model);
 
-	if (serial == 0 || last_history != serial || last_model != model->fingerprint ||
-		last_as_of != as_of)
-	{
-		const HistorySummary *summary = SummaryForRfm(history, as_of, model);
-
-		last_history = 0;
-		last_score = summary == NULL ? 0
-									 : ScoreRfm(model, as_of - summary->last_ever, summary->orders,
-												summary->amount, summary->scale);
-		last_history = serial;
-		last_model = model->fingerprint;
-		last_as_of = as_of;
-	}
-	if (last_score == 0)
+	if (score == 0)
 		PG_RETURN_NULL();
-	PG_RETURN_RFM_SCORE(last_score);
+	PG_RETURN_RFM_SCORE(score);
 }
 
 /* Frequency and order value against the medians of the fitted population. */

@@ -59,6 +59,10 @@ extern RfmScore ScoreRfm(const RfmModel *model, int32 recency, int64 frequency, 
 extern const HistorySummary *
 SummaryForRfm(const PurchaseHistory *history, DateADT as_of, const RfmModel *model);
 
+/* The score of a history, kept for the next column of the row that asks for it; 0: none. */
+extern RfmScore
+RecallRfmScore(const PurchaseHistory *history, DateADT as_of, const RfmModel *model);
+
 extern double OrderValue(int128 monetary, int scale, int64 frequency);
 
 #endif /* CRM_RFM_MODEL_H */

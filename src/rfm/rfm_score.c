@@ -126,10 +126,11 @@ PG_FUNCTION_INFO_V1(rfm_cell);
 Datum
 rfm_cell(PG_FUNCTION_ARGS)
 {
+	static text *kept[1000];
 	RfmScore score = PG_GETARG_RFM_SCORE(0);
-	char digits[] = {'0' + RFM_R(score), '0' + RFM_F(score), '0' + RFM_M(score)};
+	char digits[] = {'0' + RFM_R(score), '0' + RFM_F(score), '0' + RFM_M(score), '\0'};
 
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(digits, lengthof(digits)));
+	return ConstantText(&kept[RFM_R(score) * 100 + RFM_F(score) * 10 + RFM_M(score)], digits);
 }
 
 /* rfm_score(r, f, m [, bins]) */

@@ -213,7 +213,10 @@ CompleteScheme(void *data, uint64 fingerprint)
 		scheme->labels[i] = cstring_to_text(segment->name);
 		scheme->lifecycles[i] = LifecycleBits(segment);
 		if (segment->nlifecycles > 0 && scheme->corrected == NULL)
+		{
 			scheme->corrected = palloc0(LIFECYCLES * CellCount(scheme->bins));
+			scheme->settled = palloc0(CellCount(scheme->bins) * sizeof(int16));
+		}
 		for (int j = 0; j < segment->ncells; j++)
 			scheme->cells[CellFromDigits(segment->cells[j], scheme->bins)] = (uint8) (i + 1);
 	}
@@ -345,6 +348,25 @@ PositionForCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle 
 	if (*corrected == 0)
 		*corrected = NearestTrueSegment(scheme, cell, lifecycle);
 	return *corrected;
+}
+
+int
+PositionWhateverLifecycle(const SegmentScheme *scheme, int r, int f, int m)
+{
+	int cell = CellOf(r, f, m, scheme->bins);
+
+	if (scheme->corrected == NULL || scheme->cells[cell] == 0)
+		return scheme->cells[cell];
+	if (scheme->settled[cell] == 0)
+	{
+		int position = PositionForCustomer(scheme, r, f, m, LIFECYCLE_NEW, 0);
+
+		for (int lifecycle = LIFECYCLE_NEW + 1; lifecycle < LIFECYCLES; lifecycle++)
+			if (PositionForCustomer(scheme, r, f, m, (Lifecycle) lifecycle, 0) != position)
+				position = -1;
+		scheme->settled[cell] = (int16) position;
+	}
+	return scheme->settled[cell];
 }
 
 int

@@ -64,6 +64,7 @@ typedef struct SegmentScheme
 	 * segment has lifecycles
 	 */
 	uint8 *corrected;
+	int16 *settled;         /* by cell, see PositionWhateverLifecycle(), 0 if not looked up yet */
 	uint8 cells[MAX_CELLS]; /* by CellOf: 0: none, else segment + 1 */
 	bool *covers;           /* by condition and CellOf */
 } SegmentScheme;
@@ -118,6 +119,9 @@ SegmentOfCustomer(const SegmentScheme *scheme, int r, int f, int m, Lifecycle li
 /* The position of that segment among the labels, from 1; 0 if the cell is not covered. */
 extern int PositionForCustomer(const SegmentScheme *scheme, int r, int f, int m,
 							   Lifecycle lifecycle, int32 met);
+
+/* The same without conditions; -1 if the lifecycle decides. */
+extern int PositionWhateverLifecycle(const SegmentScheme *scheme, int r, int f, int m);
 
 /* The same for a customer whose lifecycle is not known. */
 extern int PositionForAnybody(const SegmentScheme *scheme, int r, int f, int m, int32 met);

@@ -36,6 +36,16 @@ typedef struct SegmentModels
 
 /* ---------- the segment on a day ---------- */
 
+/* Whether a segment that is wanted is that of such a score in some lifecycle. */
+static bool
+MayBeWanted(const SegmentScheme *scheme, int r, int f, int m, int32 met, const bool *wanted)
+{
+	for (int i = LIFECYCLE_NEW; i < LIFECYCLES; i++)
+		if (wanted[PositionForCustomer(scheme, r, f, m, (Lifecycle) i, met)])
+			return true;
+	return false;
+}
+
 /*
  * The position of the segment of such a score; 0 for none, or for one that is not wanted.  The
  * lifecycle takes longer than all the rest, and many scores have the same segment in all of them,
@@ -49,24 +59,15 @@ SegmentOfScore(const SegmentScheme *scheme, RfmScore score, const PurchaseHistor
 	int f = RFM_F(score);
 	int m = RFM_M(score);
 	int position;
-	bool same = true;
-	bool any;
 
 	if (rule == NULL)
 		return PositionForAnybody(scheme, r, f, m, met);
-	position = PositionForCustomer(scheme, r, f, m, LIFECYCLE_NEW, met);
-	any = wanted == NULL || wanted[position];
-	for (int i = LIFECYCLE_NEW + 1; i < LIFECYCLES && (same || !any); i++)
-	{
-		int other = PositionForCustomer(scheme, r, f, m, (Lifecycle) i, met);
-
-		same &= other == position;
-		any |= wanted != NULL && wanted[other];
-	}
-	if (!any)
+	position = met == 0 ? PositionWhateverLifecycle(scheme, r, f, m) : -1;
+	if (position >= 0)
+		return position;
+	if (wanted != NULL && !MayBeWanted(scheme, r, f, m, met, wanted))
 		return 0;
-	return same ? position
-				: PositionForCustomer(scheme, r, f, m, RecallLifecycle(history, day, rule), met);
+	return PositionForCustomer(scheme, r, f, m, RecallLifecycle(history, day, rule), met);
 }
 
 /* SegmentOnDay(), where only some segments may be wanted: by position, from 0 for none. */
@@ -75,18 +76,13 @@ WantedSegmentOnDay(const PurchaseHistory *history, const RfmModel *rfm, DateADT 
 				   const SegmentScheme *scheme, const LapseRule *rule, int32 met,
 				   const bool *wanted)
 {
-	const HistorySummary *summary;
+	RfmScore score;
 
 	if (rfm == NULL || scheme == NULL)
 		return 0;
 	CheckBins(rfm->bins, scheme);
-	summary = SummaryForRfm(history, day, rfm);
-	if (summary == NULL)
-		return 0;
-	return SegmentOfScore(
-		scheme,
-		ScoreRfm(rfm, day - summary->last_ever, summary->orders, summary->amount, summary->scale),
-		history, day, rule, met, wanted);
+	score = RecallRfmScore(history, day, rfm);
+	return score == 0 ? 0 : SegmentOfScore(scheme, score, history, day, rule, met, wanted);
 }
 
 int
@@ -140,25 +136,30 @@ CopyOfLabel(const SegmentScheme *scheme, int position)
 	return PointerGetDatum(memcpy(palloc(VARSIZE(label)), label, VARSIZE(label)));
 }
 
-/*
- * (history, rfm_model, day, scheme, active_days, clv_model [, met]): as segment(rfm_score(),
- * lifecycle())
- */
+/* Where the segment of (history, rfm_model, day, scheme, active_days, clv_model [, met]) stands. */
+static int
+SegmentOfArguments(FunctionCallInfo fcinfo, const SegmentScheme **scheme)
+{
+	SegmentModels *models = SegmentModelsOf(fcinfo);
+	LapseRule rule;
+
+	*scheme = OptionalModel(fcinfo, &SegmentSchemeFormat, &models->segments, 3);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
+		return 0;
+	return SegmentOnDay(PG_GETARG_HISTORY(0),
+						OptionalModel(fcinfo, &RfmModelFormat, &models->earlier, 1),
+						CheckedDay(PG_GETARG_DATEADT(2), "as_of"), *scheme,
+						LapseArguments(fcinfo, 4, &models->clv, &rule), MetArgument(fcinfo, 6));
+}
+
+/* As segment(rfm_score(), lifecycle()). */
 PG_FUNCTION_INFO_V1(segment_on_day);
 Datum
 segment_on_day(PG_FUNCTION_ARGS)
 {
-	SegmentModels *models = SegmentModelsOf(fcinfo);
-	const SegmentScheme *scheme = OptionalModel(fcinfo, &SegmentSchemeFormat, &models->segments, 3);
-	LapseRule rule;
-	int position;
+	const SegmentScheme *scheme;
+	int position = SegmentOfArguments(fcinfo, &scheme);
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
-		PG_RETURN_NULL();
-	position = SegmentOnDay(PG_GETARG_HISTORY(0),
-							OptionalModel(fcinfo, &RfmModelFormat, &models->earlier, 1),
-							CheckedDay(PG_GETARG_DATEADT(2), "as_of"), scheme,
-							LapseArguments(fcinfo, 4, &models->clv, &rule), MetArgument(fcinfo, 6));
 	if (position == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(CopyOfLabel(scheme, position));
@@ -212,6 +213,19 @@ segment_among(PG_FUNCTION_ARGS)
 	if (position == 0 || !models->wanted[position])
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(CopyOfLabel(scheme, position));
+}
+
+/* As segment_position(rfm_score(), lifecycle()). */
+PG_FUNCTION_INFO_V1(segment_position_on_day);
+Datum
+segment_position_on_day(PG_FUNCTION_ARGS)
+{
+	const SegmentScheme *scheme;
+	int position = SegmentOfArguments(fcinfo, &scheme);
+
+	if (position == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(position);
 }
 
 /* ---------- moves between segments ---------- */

@@ -7,16 +7,22 @@
 #include <float.h>
 #include <math.h>
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/shmem.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
+#include "utils/timestamp.h"
 
 #include "base/common.h"
+#include "base/local_day.h"
+#include "base/numeric_bytes.h"
+#include "history/history_memo.h"
 #include "source/value_tiers.h"
 
 /* Bits of the largest estimate as an integer; exact sums of them fit 128 bits. */
@@ -252,7 +258,7 @@ value_tier_numeric(PG_FUNCTION_ARGS)
 	return TierWord(at_least[0], at_least[1]);
 }
 
-/* The same where no threshold is NULL: functions of their own, since they are strict. */
+/* The same where no threshold is NULL: a function of its own, since it is strict. */
 PG_FUNCTION_INFO_V1(value_tier_strict);
 Datum
 value_tier_strict(PG_FUNCTION_ARGS)
@@ -260,21 +266,151 @@ value_tier_strict(PG_FUNCTION_ARGS)
 	return value_tier(fcinfo);
 }
 
-PG_FUNCTION_INFO_V1(value_tier_numeric_strict);
-Datum
-value_tier_numeric_strict(PG_FUNCTION_ARGS)
+/* ---------- the tier and the decile of a history ---------- */
+
+/* Values are in units of 10^-MAX_SCALE. */
+#define VALUE_UNITS(mantissa, scale) ((int128) (mantissa) *PowerOfTen[MAX_SCALE - (scale)])
+
+/*
+ * The value of the arguments (history, as_of, by_profit, …, period): profit() or monetary().  The
+ * period is the argument of that number, if there are so many.  False if the value is NULL.
+ */
+static bool
+ValueOfArguments(FunctionCallInfo fcinfo, int period, int128 *value)
 {
-	return value_tier_numeric(fcinfo);
+	const PurchaseHistory *history = PG_GETARG_HISTORY(0);
+	HistoryWindow window = WHOLE_HISTORY;
+	const HistorySummary *summary;
+
+	window.as_of = CheckedDay(PG_GETARG_DATEADT(1), "as_of");
+	if (PG_NARGS() > period)
+		window.after = DayBeforePeriod(window.as_of, PG_GETARG_INTERVAL_P(period));
+	summary = RecallSummary(history, window);
+	if (!summary->purchased)
+		return false;
+	if (PG_GETARG_BOOL(2) && !ProfitIsKnown(history, window, summary))
+		return false;
+	*value = VALUE_UNITS(PG_GETARG_BOOL(2) ? summary->covered - summary->cost : summary->amount,
+						 summary->scale);
+	return true;
 }
 
-/* (value, deciles): 1 + how many of the lowest values of the deciles are above it. */
+/* A least value: most are amounts, some are infinite or have more digits. */
+typedef struct LeastValue
+{
+	int128 value;
+	Datum number; /* the numeric, if it is no amount; else 0 */
+} LeastValue;
+
+static inline LeastValue
+LeastValueOf(Datum number)
+{
+	LeastValue least = {.number = number};
+	Decimal amount;
+
+	if (likely(ReadDecimal(number, &amount) == AMOUNT_FINE))
+	{
+		least.number = (Datum) 0;
+		least.value = VALUE_UNITS(amount.mantissa, amount.scale);
+	}
+	return least;
+}
+
+static bool
+ReachesNumber(int128 value, Datum least)
+{
+	return DatumGetBool(DirectFunctionCall2(
+		numeric_ge, NumericGetDatum(NumericFromInt128(value, MAX_SCALE)), least));
+}
+
+static inline bool
+Reaches(int128 value, const LeastValue *least)
+{
+	return likely(least->number == (Datum) 0) ? value >= least->value
+											  : ReachesNumber(value, least->number);
+}
+
+/* (history, as_of, by_profit, a_from, b_from [, period]) */
+PG_FUNCTION_INFO_V1(value_tier_of_history);
+Datum
+value_tier_of_history(PG_FUNCTION_ARGS)
+{
+	LeastValue a = LeastValueOf(PG_GETARG_DATUM(3));
+	LeastValue b = LeastValueOf(PG_GETARG_DATUM(4));
+	int128 value;
+
+	if (!ValueOfArguments(fcinfo, 5, &value))
+		PG_RETURN_NULL();
+	return TierWord(Reaches(value, &a), Reaches(value, &b));
+}
+
+/* The lowest values of the deciles from the second on, kept from row to row. */
+typedef struct Deciles
+{
+	MemoryContext context;
+	struct varlena *array; /* as it came */
+	int n;
+	LeastValue *from;
+} Deciles;
+
+static void
+ReadDeciles(Deciles *deciles, struct varlena *came)
+{
+	MemoryContext caller = MemoryContextSwitchTo(deciles->context);
+	Datum *elements;
+	bool *nulls;
+
+	/* an error on the way must not leave behind what looks valid */
+	deciles->array = NULL;
+	MemoryContextReset(deciles->context);
+	deconstruct_array(DatumGetArrayTypeP(PointerGetDatum(came)), NUMERICOID, -1, false,
+					  TYPALIGN_INT, &elements, &nulls, &deciles->n);
+	deciles->from = palloc(deciles->n * sizeof(LeastValue));
+	for (int i = 0; i < deciles->n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("thresholds of deciles must not be NULL")));
+		deciles->from[i] = LeastValueOf(elements[i]);
+	}
+	/* a pointer to another place in memory does not identify what is there later */
+	if (!VARATT_IS_EXTERNAL(came) || VARATT_IS_EXTERNAL_ONDISK(came))
+		deciles->array = memcpy(palloc(VARSIZE_ANY(came)), came, VARSIZE_ANY(came));
+	MemoryContextSwitchTo(caller);
+}
+
+static const Deciles *
+DecilesArgument(FunctionCallInfo fcinfo, int argument)
+{
+	FmgrInfo *function = fcinfo->flinfo;
+	struct varlena *came = (struct varlena *) DatumGetPointer(PG_GETARG_DATUM(argument));
+	Deciles *deciles = function->fn_extra;
+
+	if (unlikely(deciles == NULL))
+	{
+		deciles = MemoryContextAllocZero(function->fn_mcxt, sizeof(Deciles));
+		deciles->context =
+			AllocSetContextCreate(function->fn_mcxt, "deciles", ALLOCSET_SMALL_SIZES);
+		function->fn_extra = deciles;
+	}
+	if (deciles->array == NULL || VARSIZE_ANY(deciles->array) != VARSIZE_ANY(came) ||
+		memcmp(deciles->array, came, VARSIZE_ANY(came)) != 0)
+		ReadDeciles(deciles, came);
+	return deciles;
+}
+
+/* (history, as_of, by_profit, deciles [, period]): 1 + how many deciles begin above the value. */
 PG_FUNCTION_INFO_V1(value_decile);
 Datum
 value_decile(PG_FUNCTION_ARGS)
 {
-	const ArrayType *deciles = PG_GETARG_ARRAYTYPE_P(1);
-	/* the same arguments, and our fn_extra is its */
-	int reached = DatumGetInt32(width_bucket_array(fcinfo));
+	const Deciles *deciles = DecilesArgument(fcinfo, 3);
+	int128 value;
+	int reached = 0;
 
-	PG_RETURN_INT32(1 + ArrayGetNItems(ARR_NDIM(deciles), ARR_DIMS(deciles)) - reached);
+	if (!ValueOfArguments(fcinfo, 4, &value))
+		PG_RETURN_NULL();
+	while (reached < deciles->n && Reaches(value, &deciles->from[reached]))
+		reached++;
+	PG_RETURN_INT32(1 + deciles->n - reached);
 }
