@@ -45,28 +45,30 @@ QueryRefused(const char *function, const char *why)
 					errdetail("%s", why), errhint("The query runs once, and may only read.")));
 }
 
-/* Refuses everything but one SELECT that only reads. */
-static CachedPlanSource *
-CheckQuery(const char *function, SPIPlanPtr plan)
+static void
+CheckStatements(const char *function, const List *statements)
 {
-	List *sources = SPI_plan_get_plan_sources(plan);
-	CachedPlanSource *source;
+	if (list_length(statements) != 1)
+		QueryRefused(function,
+					 statements == NIL ? "It is empty." : "It holds more than one statement.");
+}
+
+/* Refuses everything but one SELECT that only reads. */
+static Query *
+CheckQuery(const char *function, const List *rewritten)
+{
 	Query *query;
 
-	if (list_length(sources) != 1)
-		QueryRefused(function,
-					 sources == NIL ? "It is empty." : "It holds more than one statement.");
-	source = (CachedPlanSource *) linitial(sources);
-	if (list_length(source->query_list) != 1)
+	if (list_length(rewritten) != 1)
 		QueryRefused(function, "A rule rewrites it to something else.");
-	query = linitial_node(Query, source->query_list);
+	query = linitial_node(Query, rewritten);
 	if (query->commandType != CMD_SELECT)
 		QueryRefused(function, "It is another kind of statement.");
 	if (query->hasModifyingCTE)
 		QueryRefused(function, "A common table expression in it writes.");
 	if (query->rowMarks != NIL)
 		QueryRefused(function, "It locks rows.");
-	return source;
+	return query;
 }
 
 static void
@@ -309,7 +311,9 @@ RunQueryPacked(const char *function, const char *query, DestReceiver *receiver, 
 	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_PARALLEL_OK);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	source = CheckQuery(function, plan);
+	CheckStatements(function, SPI_plan_get_plan_sources(plan));
+	source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan));
+	(void) CheckQuery(function, source->query_list);
 	if (packing != NULL && RunForPacking(source, receiver, packing, explanation, &packed))
 	{
 		SPI_finish();
@@ -324,6 +328,57 @@ RunQueryPacked(const char *function, const char *query, DestReceiver *receiver, 
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
 	SPI_finish();
 	return false;
+}
+
+/* ---------- rows by and by ---------- */
+
+/* Where errors are told to have occurred, from here on. */
+static void
+EnterQuery(ErrorContextCallback *context, const char *query)
+{
+	*context = (ErrorContextCallback){error_context_stack, QueryContext, unconstify(char *, query)};
+	error_context_stack = context;
+}
+
+QueryDesc *
+BeginQuery(const char *function, const char *text, DestReceiver *receiver)
+{
+	ErrorContextCallback context;
+	List *parsed;
+	Query *query;
+	QueryDesc *begun;
+
+	EnterQuery(&context, text);
+	parsed = pg_parse_query(text);
+	CheckStatements(function, parsed);
+	query = CheckQuery(function, pg_analyze_and_rewrite_fixedparams(linitial_node(RawStmt, parsed),
+																	text, NULL, 0, NULL));
+	begun = CreateQueryDesc(pg_plan_query(query, text, 0, NULL), text, GetActiveSnapshot(),
+							InvalidSnapshot, receiver, NULL, NULL, 0);
+	ExecutorStart(begun, 0);
+	error_context_stack = context.previous;
+	return begun;
+}
+
+uint64
+NextQueryRows(QueryDesc *query, uint64 most)
+{
+	ErrorContextCallback context;
+
+	EnterQuery(&context, query->sourceText);
+	PushActiveSnapshot(query->snapshot);
+	RunExecutorFor(query, most);
+	PopActiveSnapshot();
+	error_context_stack = context.previous;
+	return query->estate->es_processed;
+}
+
+void
+EndQuery(QueryDesc *query)
+{
+	ExecutorFinish(query);
+	ExecutorEnd(query);
+	FreeQueryDesc(query);
 }
 
 /* ---------- receivers and scans of the caller's rows ---------- */

@@ -30,6 +30,18 @@ InitReceiver(DestReceiver *receiver, bool (*receive)(TupleTableSlot *row, DestRe
 			 void (*startup)(DestReceiver *self, int operation, TupleDesc columns));
 
 /*
+ * The same with rows that are taken by and by: BeginQuery, NextQueryRows for the next `most` rows,
+ * of which it returns how many there were, and EndQuery.  In between the query belongs to the one
+ * that calls it, in whose memory context it is, and ends with that.  A cursor would not do: COMMIT,
+ * ROLLBACK TO and CLOSE ALL end cursors in an order of their own.
+ */
+struct QueryDesc;
+extern struct QueryDesc *
+BeginQuery(const char *function, const char *query, DestReceiver *receiver);
+extern uint64 NextQueryRows(struct QueryDesc *query, uint64 most);
+extern void EndQuery(struct QueryDesc *query);
+
+/*
  * What EXPLAIN wants to know of a bulk function.  Whoever sets query_explanation resets it, also
  * after an error; the first query that is run takes it as meant for itself.
  */

@@ -45,11 +45,13 @@
 	EnableDisableTrigger(relation, name, TRIGGER_FIRES_ALWAYS, false, ShareRowExclusiveLock)
 #endif
 
-/* Runs a query that has been started to its end. */
+/* Runs a query that has been started: to its end, or for the next rows. */
 #if PG_VERSION_NUM >= 180000
 #define RunExecutor(query) ExecutorRun(query, ForwardScanDirection, 0)
+#define RunExecutorFor(query, rows) ExecutorRun(query, ForwardScanDirection, rows)
 #else
 #define RunExecutor(query) ExecutorRun(query, ForwardScanDirection, 0, true)
+#define RunExecutorFor(query, rows) ExecutorRun(query, ForwardScanDirection, rows, false)
 #endif
 
 /* Which indexes an updated row needs new entries in. */

@@ -12,7 +12,7 @@
 #include "access/relation.h"
 #include "access/transam.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
+#include "executor/executor.h"
 #include "executor/tstoreReceiver.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -22,15 +22,14 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteManip.h"
-#include "tcop/pquery.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/portal.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 #include "utils/tuplestore.h"
 
+#include "base/caller_query.h"
 #include "base/compat.h"
 #include "base/row_stream.h"
 #include "source/rows_elsewhere.h"
@@ -145,7 +144,9 @@ NarrowRowsElsewhere(FuncExpr *call, Index relid, Bitmapset *columns, List *claus
 
 typedef struct Elsewhere
 {
-	Portal portal;
+	MemoryContext context;
+	QueryDesc *query;
+	DestReceiver *receiver; /* into the batch */
 	Tuplestorestate *batch;
 	TupleTableSlot *slot;
 	int natts;
@@ -157,7 +158,7 @@ typedef struct Elsewhere
 static void
 MapColumns(Elsewhere *rows, TupleDesc wanted)
 {
-	TupleDesc found = rows->portal->tupDesc;
+	TupleDesc found = rows->query->tupDesc;
 
 	rows->natts = wanted->natts;
 	rows->column = palloc(wanted->natts * sizeof(int));
@@ -184,22 +185,19 @@ static bool
 NextRow(void *state, Datum *values, bool *nulls)
 {
 	Elsewhere *rows = state;
+	/* the slot frees a tuple that was read from a file when the next one comes */
+	MemoryContext caller = MemoryContextSwitchTo(rows->context);
+	bool found = tuplestore_gettupleslot(rows->batch, true, false, rows->slot);
 
-	if (!tuplestore_gettupleslot(rows->batch, true, false, rows->slot))
+	if (!found && !rows->done)
 	{
-		DestReceiver *receiver;
-
-		if (rows->done)
-			return false;
 		tuplestore_clear(rows->batch);
-		receiver = CreateDestReceiver(DestTuplestore);
-		SetTuplestoreDestReceiverParams(receiver, rows->batch, GetMemoryChunkContext(rows->slot),
-										false, NULL, NULL);
-		rows->done = PortalRunFetch(rows->portal, FETCH_FORWARD, BATCH, receiver) < BATCH;
-		receiver->rDestroy(receiver);
-		if (!tuplestore_gettupleslot(rows->batch, true, false, rows->slot))
-			return false;
+		rows->done = NextQueryRows(rows->query, BATCH) < BATCH;
+		found = tuplestore_gettupleslot(rows->batch, true, false, rows->slot);
 	}
+	MemoryContextSwitchTo(caller);
+	if (!found)
+		return false;
 	slot_getallattrs(rows->slot);
 	for (int i = 0; i < rows->natts; i++)
 	{
@@ -214,8 +212,9 @@ End(void *state)
 {
 	Elsewhere *rows = state;
 
-	SPI_cursor_close(rows->portal);
+	EndQuery(rows->query);
 	ExecDropSingleTupleTableSlot(rows->slot);
+	rows->receiver->rDestroy(rows->receiver);
 	tuplestore_end(rows->batch);
 }
 
@@ -229,15 +228,16 @@ StartRowsElsewhere(FunctionCallInfo fcinfo, RowStream *stream)
 	char *query = PG_ARGISNULL(1) ? psprintf("SELECT * FROM %s", QualifiedName(relation))
 								  : text_to_cstring(PG_GETARG_TEXT_PP(1));
 
-	SPI_connect();
-	rows->portal =
-		SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, true, CURSOR_OPT_NO_SCROLL);
-	SPI_finish();
+	rows->context = CurrentMemoryContext;
+	rows->receiver = CreateDestReceiver(DestTuplestore);
+	rows->query = BeginQuery("rows_elsewhere", query, rows->receiver);
 	/* not what the row type has by now: the table may have got columns since the plan was made */
 	MapColumns(rows, stream->columns);
 	rows->batch = tuplestore_begin_heap(false, false, work_mem);
+	SetTuplestoreDestReceiverParams(rows->receiver, rows->batch, CurrentMemoryContext, false, NULL,
+									NULL);
 	rows->slot =
-		MakeSingleTupleTableSlot(CreateTupleDescCopy(rows->portal->tupDesc), &TTSOpsMinimalTuple);
+		MakeSingleTupleTableSlot(CreateTupleDescCopy(rows->query->tupDesc), &TTSOpsMinimalTuple);
 	stream->state = rows;
 	stream->next = NextRow;
 	stream->end = End;
