@@ -170,6 +170,36 @@ SELECT e FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere) e ORDER BY a;
 SET crm_profile.enable_row_stream = off;
 SELECT * FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere) ORDER BY a;
 RESET crm_profile.enable_row_stream;
+-- cursors over it end in any order, and outlive a savepoint; a batch of rows may go to a file
+ALTER TABLE elsewhere ADD COLUMN d text DEFAULT repeat('d', 100);
+INSERT INTO elsewhere SELECT i, i * 10 FROM generate_series(3, 5000) i;
+SET work_mem = '64kB';
+BEGIN;
+DECLARE one CURSOR FOR SELECT a, c FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere);
+SAVEPOINT before_the_first;
+FETCH one;
+ROLLBACK TO before_the_first;
+FETCH one;
+MOVE 4000 IN one;
+FETCH one;
+DECLARE two CURSOR WITH HOLD FOR SELECT sum(a) OVER (ORDER BY a ROWS UNBOUNDED PRECEDING) FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere);
+DECLARE three CURSOR FOR SELECT a FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere) WHERE a > 2;
+FETCH two;
+FETCH three;
+COMMIT;
+MOVE 4998 IN two;
+FETCH two;
+BEGIN;
+DECLARE one CURSOR FOR SELECT a FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere);
+FETCH one;
+CLOSE ALL;
+ROLLBACK;
+CREATE FUNCTION closing(i integer) RETURNS integer LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'CLOSE ALL'; RETURN i; END $$;
+SELECT count(DISTINCT closing(a)), sum(a), sum(length(d)) FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere);
+SET crm_profile.enable_row_stream = off;
+SELECT count(*), sum(a), sum(length(d)) FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere);
+RESET crm_profile.enable_row_stream;
+RESET work_mem;
 
 -- a cursor over them outlives the subtransaction in which it was first fetched from, and the transaction that it was opened in
 CREATE VIEW here AS SELECT e.* FROM crm_profile_internal.rows_elsewhere(NULL::elsewhere) e;

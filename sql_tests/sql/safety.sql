@@ -118,6 +118,40 @@ SELECT clv_fit('{2025-01-01: 5, 2025-02-01: 5}', '2025-12-31', NULL, NULL, NULL,
 RESET enable_partitionwise_aggregate;
 DROP TABLE part;
 DROP FUNCTION number_or_word;
+-- a name goes to the leader as it is, whatever the client's encoding
+CREATE TABLE part AS SELECT i % 7 AS a FROM generate_series(1, 5000) i;
+ALTER TABLE part SET (parallel_workers = 2);
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET client_encoding = LATIN1;
+SELECT DISTINCT c.attribute = U&'gr\00f6\00dfe' AS same FROM unnest((SELECT crm_profile_internal.persona_counts('s', ARRAY[U&'gr\00f6\00dfe'], '{1,2,3,4}', true, a) FROM part)) c;
+RESET client_encoding;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+DROP TABLE part;
+-- models that are sealed, as a constant, which a function gets only once
+CREATE TABLE people AS SELECT i % 7 AS a, i % 7 > 3 AS t FROM generate_series(1, 600) i;
+DO $$
+DECLARE
+	known CONSTANT profile_model := (SELECT profile_fit(r) FROM (SELECT a FROM people) r);
+	card CONSTANT match_model := (SELECT match_fit(profile(r, known), t) FROM people p, LATERAL (SELECT p.a) r);
+	sealed CONSTANT crm_profile_internal.sealed_models := crm_profile_internal.seal_models(known, card);
+BEGIN
+	RAISE WARNING 'as unsealed: %', (SELECT bool_and(crm_profile_internal.profile(r, sealed) = profile(r, known) AND crm_profile_internal.match_score(profile(r, known), sealed) = match_score(profile(r, known), card)
+			AND crm_profile_internal.match_lift(profile(r, known), sealed) = match_lift(profile(r, known), card) AND crm_profile_internal.match_reasons(profile(r, known), sealed, 3) = match_reasons(profile(r, known), card, 3))
+		FROM people p, LATERAL (SELECT p.a) r);
+END $$;
+DROP TABLE people;
+-- a card with more bins than fit
+CREATE TABLE many AS SELECT i, i % 2 = 0 AS t, (SELECT array_agg('m' || j) FROM generate_series(1, 32) j WHERE (i % 2 = 0) <> (i % (j + 5) = 0)) AS s FROM generate_series(1, 400) i;
+DO $$
+BEGIN
+	EXECUTE (SELECT format('CREATE TABLE wider AS SELECT t, %s FROM many', string_agg(format('s AS s%s', i), ', ')) FROM generate_series(1, 130) i);
+END $$;
+SELECT match_fit(profile(w, m), t) FROM wider w, (SELECT profile_fit(w, '{"ignore": ["t"]}') AS m FROM wider w) f;
+DROP TABLE many, wider;
+-- corrections whose number is chosen, with histories and lifecycles that do not go together
+SELECT crm_profile_internal.label_changes('{2025-01-01: 5}', NULL, '{"{2025-01-01: 5}",NULL}', '{active}', '2025-06-30', 5, NULL, false, compile_scheme('standard'));
 -- a second query with other columns than the first
 SELECT crm_profile_internal.order_faults(NULL::integer, 'SELECT 1, date ''2025-01-01'', 10.5 FROM generate_series(1, 3)', 'SELECT 1, date ''2025-01-01'', 5', '2025-06-30');
 SELECT crm_profile_internal.order_faults(NULL::text, 'SELECT ''one''::text, date ''2025-01-01'', 10.5 FROM generate_series(1, 3)', 'SELECT 7::bigint, date ''2025-01-01'', 10.5', '2025-06-30');
@@ -210,6 +244,48 @@ SELECT calls > 1000 AS all_called, faults FROM with_nulls();
 SET client_min_messages = warning;
 DROP FUNCTION with_nulls();
 DROP TABLE sample;
+-- the same of aggregates, over groups, without rows and as window functions
+CREATE TABLE sample (type text PRIMARY KEY, value text);
+INSERT INTO sample VALUES ('text', ''), ('text[]', '{}'), ('integer', '5'), ('bigint', '5'), ('numeric', '5'), ('double precision', '0.5'), ('boolean', 'f'), ('date', '2025-06-30'), ('interval', '1 year'), ('jsonb', '{}'),
+	('"any"', '5'), ('anyelement', '5'), ('crm_profile.purchase_history', '{2025-01-01: 5}'), ('numeric[]', '{1,2}'), ('double precision[]', '{0.25,4.4,0.8,2.4}');
+CREATE FUNCTION with_nulls(OUT calls integer, OUT faults text[]) LANGUAGE plpgsql AS $$
+DECLARE
+	f record;
+	form text;
+	call text;
+BEGIN
+	calls := 0;
+	FOR f IN SELECT p.oid::regproc AS name, array_agg(s.value ORDER BY a.place) AS given,
+			array_agg(CASE WHEN t.type IN ('anyelement', '"any"') THEN 'integer' WHEN t.type = 'record' THEN 'safety.sample' ELSE t.type END ORDER BY a.place) AS types
+		FROM pg_proc p, unnest(p.proargtypes) WITH ORDINALITY a(type, place), LATERAL (SELECT format_type(a.type, NULL) AS type) t LEFT JOIN sample s USING (type)
+		WHERE p.pronamespace::regnamespace IN ('crm_profile', 'crm_profile_internal') AND p.prokind = 'a'
+		GROUP BY p.oid ORDER BY p.oid::regprocedure::text COLLATE "C" LOOP
+		FOREACH form IN ARRAY '{%s(%s),%s(%s) FILTER (WHERE i > 5),%s(%s) OVER (ORDER BY i)}'::text[] LOOP
+			FOR missing IN 0 .. cardinality(f.types) LOOP
+				SELECT 'SELECT count(t::text) FROM (SELECT ' || format(form, f.name, string_agg(CASE WHEN missing = 0 THEN 'NULL' WHEN missing = a.place THEN format('CASE WHEN i = 2 THEN %L END', a.value) ELSE format('%L', a.value) END
+					|| '::' || a.type, ', ' ORDER BY a.place)) || ' AS t FROM generate_series(1, 3) i) x' INTO call FROM unnest(f.given, f.types) WITH ORDINALITY a(value, type, place);
+				calls := calls + 1;
+				BEGIN
+					EXECUTE call;
+				EXCEPTION WHEN OTHERS THEN
+					IF SQLSTATE = 'XX000' THEN
+						faults := faults || format('%s: %s', call, SQLERRM);
+					END IF;
+				END;
+			END LOOP;
+		END LOOP;
+	END LOOP;
+END $$;
+SET client_min_messages = error;
+SELECT calls > 1000 AS all_called, faults FROM with_nulls();
+SET client_min_messages = warning;
+DROP FUNCTION with_nulls();
+DROP TABLE sample;
+-- one that is strict, and given a NULL that the planner does not know
+SELECT count(*) FROM crm_profile_internal.draw_audience('SELECT ''one''::text, ''all''::text', 0.5, (SELECT NULL::text), 0.1);
+-- keys that are arrays: the text of an array is not that of an element
+SELECT crm_profile_internal.persona_fifths(k, i) FROM generate_series(1, 9) i, LATERAL (SELECT ARRAY['[2025-01-01,2025-01-02]'::tstzrange] || NULL AS k) x;
+SELECT crm_profile_internal.persona_fifths('{}'::box[], i) FROM generate_series(1, 9) i;
 -- a population of damaged bytes: refused, or taken for another, and never read past its end
 DO $$
 DECLARE

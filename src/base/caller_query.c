@@ -57,28 +57,30 @@ LocksRows(Node *node, void *context)
 		   query_tree_walker((Query *) node, LocksRows, context, 0);
 }
 
-/* Refuses everything but one SELECT that only reads. */
-static CachedPlanSource *
-CheckQuery(const char *function, SPIPlanPtr plan)
+static void
+CheckStatements(const char *function, const List *statements)
 {
-	List *sources = SPI_plan_get_plan_sources(plan);
-	CachedPlanSource *source;
+	if (list_length(statements) != 1)
+		QueryRefused(function,
+					 statements == NIL ? "It is empty." : "It holds more than one statement.");
+}
+
+/* Refuses everything but one SELECT that only reads. */
+static Query *
+CheckQuery(const char *function, const List *rewritten)
+{
 	Query *query;
 
-	if (list_length(sources) != 1)
-		QueryRefused(function,
-					 sources == NIL ? "It is empty." : "It holds more than one statement.");
-	source = (CachedPlanSource *) linitial(sources);
-	if (list_length(source->query_list) != 1)
+	if (list_length(rewritten) != 1)
 		QueryRefused(function, "A rule rewrites it to something else.");
-	query = linitial_node(Query, source->query_list);
+	query = linitial_node(Query, rewritten);
 	if (query->commandType != CMD_SELECT)
 		QueryRefused(function, "It is another kind of statement.");
 	if (query->hasModifyingCTE)
 		QueryRefused(function, "A common table expression in it writes.");
 	if (LocksRows((Node *) query, NULL))
 		QueryRefused(function, "It locks rows.");
-	return source;
+	return query;
 }
 
 static void
@@ -324,7 +326,9 @@ RunQueryPacked(const char *function, const char *query, DestReceiver *receiver, 
 	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_PARALLEL_OK);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	source = CheckQuery(function, plan);
+	CheckStatements(function, SPI_plan_get_plan_sources(plan));
+	source = (CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan));
+	(void) CheckQuery(function, source->query_list);
 	if (packing != NULL && RunForPacking(source, receiver, packing, explanation, &packed))
 	{
 		SPI_finish();
@@ -341,41 +345,46 @@ RunQueryPacked(const char *function, const char *query, DestReceiver *receiver, 
 	return false;
 }
 
-QueryDesc *
-StartQuery(const char *function, const char *text, DestReceiver *receiver)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	ErrorContextCallback context = {error_context_stack, QueryContext, pstrdup(text)};
-	Query *query;
-	PlannedStmt *plan;
-	QueryDesc *started;
-	SPIPlanPtr prepared;
+/* ---------- rows by and by ---------- */
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	prepared = SPI_prepare(text, 0, NULL);
-	if (prepared == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	query = linitial_node(Query, CheckQuery(function, prepared)->query_list);
-	MemoryContextSwitchTo(caller);
-	error_context_stack = &context;
-	plan = pg_plan_query(copyObject(query), context.arg, 0, NULL);
-	if (!CommandIsReadOnly(plan))
-		QueryRefused(function, "It locks rows.");
-	SPI_finish();
-	started = CreateQueryDesc(plan, context.arg, GetActiveSnapshot(), InvalidSnapshot, receiver,
-							  NULL, NULL, 0);
-	ExecutorStart(started, 0);
+/* Where errors are told to have occurred, from here on. */
+static void
+EnterQuery(ErrorContextCallback *context, const char *query)
+{
+	*context = (ErrorContextCallback){error_context_stack, QueryContext, unconstify(char *, query)};
+	error_context_stack = context;
+}
+
+QueryDesc *
+BeginQuery(const char *function, const char *text, DestReceiver *receiver)
+{
+	ErrorContextCallback context;
+	List *parsed;
+	Query *query;
+	QueryDesc *begun;
+
+	EnterQuery(&context, text);
+	parsed = pg_parse_query(text);
+	CheckStatements(function, parsed);
+	query = CheckQuery(function, pg_analyze_and_rewrite_fixedparams(linitial_node(RawStmt, parsed),
+																	text, NULL, 0, NULL));
+	begun = CreateQueryDesc(pg_plan_query(query, text, 0, NULL), text, GetActiveSnapshot(),
+							InvalidSnapshot, receiver, NULL, NULL, 0);
+	ExecutorStart(begun, 0);
 	error_context_stack = context.previous;
-	return started;
+	return begun;
 }
 
 uint64
-FetchRows(QueryDesc *query, uint64 count)
+NextQueryRows(QueryDesc *query, uint64 most)
 {
+	ErrorContextCallback context;
+
+	EnterQuery(&context, query->sourceText);
 	PushActiveSnapshot(query->snapshot);
-	RunExecutorFor(query, count);
+	RunExecutorFor(query, most);
 	PopActiveSnapshot();
+	error_context_stack = context.previous;
 	return query->estate->es_processed;
 }
 

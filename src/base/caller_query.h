@@ -11,7 +11,6 @@
 
 #include "base/compat.h"
 #include "access/tupdesc.h"
-#include "executor/execdesc.h"
 #include "fmgr.h"
 #include "nodes/execnodes.h"
 #include "nodes/extensible.h"
@@ -26,15 +25,6 @@
 extern void RunQuery(const char *function, const char *query, DestReceiver *receiver);
 
 /*
- * Starts such a query, whose rows go to the receiver by as many as are asked for; EndQuery ends it,
- * wherever it is.  It has no portal, which would end before its reader: with the subtransaction in
- * which a cursor was first fetched from, or as a transaction with a holdable cursor commits.
- */
-extern QueryDesc *StartQuery(const char *function, const char *text, DestReceiver *receiver);
-extern uint64 FetchRows(QueryDesc *query, uint64 count);
-extern void EndQuery(QueryDesc *query);
-
-/*
  * Whether a rewritten query, or anything in it, locks rows: FOR UPDATE and the like.  A walker of
  * trees.
  */
@@ -44,6 +34,18 @@ extern bool LocksRows(Node *node, void *context);
 extern void
 InitReceiver(DestReceiver *receiver, bool (*receive)(TupleTableSlot *row, DestReceiver *self),
 			 void (*startup)(DestReceiver *self, int operation, TupleDesc columns));
+
+/*
+ * The same with rows that are taken by and by: BeginQuery, NextQueryRows for the next `most` rows,
+ * of which it returns how many there were, and EndQuery.  In between the query belongs to the one
+ * that calls it, in whose memory context it is, and ends with that.  A cursor would not do: COMMIT,
+ * ROLLBACK TO and CLOSE ALL end cursors in an order of their own.
+ */
+struct QueryDesc;
+extern struct QueryDesc *
+BeginQuery(const char *function, const char *query, DestReceiver *receiver);
+extern uint64 NextQueryRows(struct QueryDesc *query, uint64 most);
+extern void EndQuery(struct QueryDesc *query);
 
 /*
  * What EXPLAIN wants to know of a bulk function.  Whoever sets query_explanation resets it, also

@@ -400,6 +400,18 @@ StartFunction(RowStreamScanState *state, FunctionCallInfo fcinfo, int stream)
 	PG_END_TRY();
 }
 
+/* The rows of a strict function that is given NULL. */
+static bool
+NoRow(void *state, Datum *values, bool *nulls)
+{
+	return false;
+}
+
+static void
+EndNoRows(void *state)
+{
+}
+
 /* Runs the function up to its first row. */
 static void
 RunFunction(RowStreamScanState *state)
@@ -410,6 +422,7 @@ RunFunction(RowStreamScanState *state)
 	FmgrInfo *function = palloc(sizeof(FmgrInfo));
 	int stream = RowStreamNumber(state->call->funcid);
 	PgStat_FunctionCallUsage usage;
+	bool has_null = false;
 	ListCell *cell;
 	int i = 0;
 
@@ -422,12 +435,21 @@ RunFunction(RowStreamScanState *state)
 	foreach (cell, state->arguments)
 	{
 		fcinfo->args[i].value = ExecEvalExpr(lfirst(cell), econtext, &fcinfo->args[i].isnull);
+		has_null |= fcinfo->args[i].isnull;
 		i++;
 	}
 	state->rows.columns = state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor;
-	pgstat_init_function_usage(fcinfo, &usage);
-	StartFunction(state, fcinfo, stream);
-	pgstat_end_function_usage(&usage, true);
+	if (function->fn_strict && has_null)
+	{
+		state->rows.next = NoRow;
+		state->rows.end = EndNoRows;
+	}
+	else
+	{
+		pgstat_init_function_usage(fcinfo, &usage);
+		StartFunction(state, fcinfo, stream);
+		pgstat_end_function_usage(&usage, true);
+	}
 	state->running = true;
 	MemoryContextSwitchTo(caller);
 }

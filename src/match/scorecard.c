@@ -34,7 +34,8 @@
 #define CARD_RATIO                                                                                 \
 	6.6 /* twice the log-likelihood of held-out scores against the base rate: 1 % by chance */
 #define FEW_TARGETS 2000 /* with fewer, weak attributes count and cannot be proven one by one */
-#define PAIR_PRIOR 2     /* the prior variance by whose card interactions are looked for */
+#define MOST_PARAMETERS 11500 /* a matrix of them is the largest that palloc() gives */
+#define PAIR_PRIOR 2          /* the prior variance by whose card interactions are looked for */
 #define MAX_NEWTON_STEPS 30
 #define NEWTON_TOLERANCE 1e-8 /* gain in log-likelihood below which the fit stops */
 
@@ -330,6 +331,11 @@ BinAll(Scorecard *card, Tally *const *by_fold, const Outcomes *outcomes, const u
 		binning->p_value[card->nfeatures + p] = pairs->p_value[p];
 		UseFeature(binning, card->nfeatures + p);
 	}
+	if (binning->nparameters > MOST_PARAMETERS)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("match_fit has %d bins to learn from, at most %d are possible",
+							   binning->nparameters, MOST_PARAMETERS),
+						errhint("Leave out attributes: the option \"ignore\" of profile_fit.")));
 	binning->evidence = palloc0(binning->nparameters * sizeof(double));
 	binning->row_parameter = palloc_extended(
 		mul_size(mul_size(card->nrows, Max(1, binning->nused)), sizeof(uint16)), MCXT_ALLOC_HUGE);

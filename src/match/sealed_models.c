@@ -126,13 +126,21 @@ Unseal(FunctionCallInfo fcinfo, int argument, SealedPart part)
 	fcinfo->args[argument].value = PointerGetDatum(sealed->data + offset);
 }
 
-/* The function with a sealed model in place of that argument. */
+/*
+ * The function with a sealed model in place of that argument.  A constant is set once for all rows,
+ * so it is put back.
+ */
 #define SEALED_FUNCTION(name, function, argument, part)                                            \
 	PG_FUNCTION_INFO_V1(name);                                                                     \
 	Datum name(PG_FUNCTION_ARGS)                                                                   \
 	{                                                                                              \
+		Datum sealed = PG_GETARG_DATUM(argument);                                                  \
+		Datum result;                                                                              \
+                                                                                                   \
 		Unseal(fcinfo, argument, part);                                                            \
-		return function(fcinfo);                                                                   \
+		result = function(fcinfo);                                                                 \
+		fcinfo->args[argument].value = sealed;                                                     \
+		return result;                                                                             \
 	}
 
 SEALED_FUNCTION(profile_from_sealed, profile_from_record, 1, SEALED_PROFILE)

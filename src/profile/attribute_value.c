@@ -86,6 +86,21 @@ InitAttributeColumn(AttributeColumn *column, Oid type, MemoryContext context)
 	fmgr_info_cxt(output, &column->output, context);
 }
 
+void
+InitKeyColumn(AttributeColumn *column, Oid type, MemoryContext context)
+{
+	Oid output;
+	bool is_varlena;
+
+	InitAttributeColumn(column, type, context);
+	if (column->class != COLUMN_ARRAY)
+		return;
+	column->class = COLUMN_WORD;
+	column->is_text = false;
+	getTypeOutputInfo(column->type, &output, &is_varlena);
+	fmgr_info_cxt(output, &column->output, context);
+}
+
 double
 ColumnNumber(const AttributeColumn *column, Datum value)
 {
@@ -178,6 +193,8 @@ ColumnWord(AttributeColumn *column, Datum value)
 {
 	char *text;
 
+	/* of an array the output function is that of elements */
+	Assert(column->class != COLUMN_ARRAY);
 	if (column->is_text)
 	{
 		struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);

@@ -43,6 +43,9 @@ typedef struct AttributeColumn
 
 extern void InitAttributeColumn(AttributeColumn *column, Oid type, MemoryContext context);
 
+/* The same for a key: an array is one word. */
+extern void InitKeyColumn(AttributeColumn *column, Oid type, MemoryContext context);
+
 /* The number of a COLUMN_NUMBER or COLUMN_BOOLEAN value; NaN and infinity as they are. */
 extern double ColumnNumber(const AttributeColumn *column, Datum value);
 

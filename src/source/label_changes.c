@@ -116,11 +116,13 @@ AddChanges(LabelState *state, MemoryContext context, Datum histories, Datum life
 	deconstruct_array(DatumGetArrayTypeP(lifecycles), TEXTOID, -1, false, TYPALIGN_INT, &words,
 					  &no_word, &nwords);
 	if (nwords != n)
-		elog(ERROR, "%d corrected histories, but %d lifecycles", n, nwords);
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%d corrected histories, but %d lifecycles", n, nwords)));
 	for (int i = 0; i < n; i++)
 	{
 		Change *change;
 
+		CHECK_FOR_INTERRUPTS();
 		if (nulls[i])
 			continue;
 		if (state->nchanges == state->changes_room)
@@ -319,6 +321,8 @@ label_changes_finalfn(PG_FUNCTION_ARGS)
 	{
 		int64 changed = 0;
 		Labels then = now;
+
+		CHECK_FOR_INTERRUPTS();
 
 		if (SwapChanges(state, correction) > 0)
 		{

@@ -144,6 +144,7 @@ SegmentNumber(PersonaState *state, text *segment)
 	MemoryContext caller;
 	int n = state->nsegments;
 
+	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < n; i++)
 		if (VARSIZE_ANY_EXHDR(segment) == VARSIZE_ANY_EXHDR(state->segments[i]) &&
 			memcmp(VARDATA_ANY(segment), VARDATA_ANY(state->segments[i]),
@@ -201,13 +202,16 @@ DoubleWords(PersonaColumn *column)
 	PersonaWord *old = column->words;
 	uint32 old_mask = column->mask;
 
-	CHECK_FOR_INTERRUPTS();
 	column->mask = 2 * old_mask + 1;
 	column->words = palloc_extended(mul_size((Size) column->mask + 1, sizeof(PersonaWord)),
 									MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (uint32 i = 0; i <= old_mask; i++)
+	{
+		/* words may have been chosen to collide */
+		CHECK_FOR_INTERRUPTS();
 		if (old[i].word.text != NULL)
 			*FindWord(column, old[i].word, old[i].hash) = old[i];
+	}
 	pfree(old);
 }
 
@@ -280,7 +284,10 @@ CountColumnWords(PersonaState *state, PersonaColumn *column, Datum value, int se
 	}
 	column->counts[segment]++;
 	for (int i = 0; i < nwords; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		CountPersonaWord(state, column, words[i], segment, 1);
+	}
 }
 
 static inline void
@@ -455,7 +462,8 @@ persona_counts_serialize(PG_FUNCTION_ARGS)
 	pq_sendint32(&out, state->ncolumns);
 	for (int i = 0; i < state->ncolumns; i++)
 	{
-		pq_sendstring(&out, state->columns[i].name);
+		/* not pq_sendstring(), which writes it in the client's encoding */
+		pq_sendbytes(&out, state->columns[i].name, (int) strlen(state->columns[i].name) + 1);
 		pq_sendint32(&out, state->columns[i].input.type);
 		for (int b = 0; b < BREAKS; b++)
 			pq_sendfloat8(&out, state->columns[i].breaks[b]);
@@ -594,6 +602,7 @@ AddWords(PersonaState *state, const PersonaColumn *column)
 		int64 total = 0;
 		Datum word;
 
+		CHECK_FOR_INTERRUPTS();
 		for (int s = 0; s < Min(entry->nsegments, state->nsegments); s++)
 			total += entry->customers[s];
 		if (total < MIN_CUSTOMERS)

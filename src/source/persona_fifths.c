@@ -175,7 +175,7 @@ persona_fifths_transfn(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))
 		PG_RETURN_POINTER(state);
 	if (!OidIsValid(state->key.type))
-		InitAttributeColumn(&state->key, get_fn_expr_argtype(fcinfo->flinfo, 1), context);
+		InitKeyColumn(&state->key, get_fn_expr_argtype(fcinfo->flinfo, 1), context);
 	if (!DeformArguments(&state->shape, fcinfo, 2, context, &changed))
 		PG_RETURN_POINTER(state);
 	if (changed)

@@ -77,7 +77,8 @@ LifecycleNumber(ProfileState *state, const char *word, int length)
 			memcmp(VARDATA_ANY(state->lifecycles[i]), word, length) == 0)
 			return i + 1;
 	if (state->nlifecycles == MAX_LIFECYCLES)
-		elog(ERROR, "more than %d lifecycles", MAX_LIFECYCLES);
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("more than %d lifecycles", MAX_LIFECYCLES)));
 	caller = MemoryContextSwitchTo(state->context);
 	state->lifecycles[state->nlifecycles++] = cstring_to_text_with_len(word, length);
 	MemoryContextSwitchTo(caller);

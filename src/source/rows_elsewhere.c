@@ -13,6 +13,7 @@
 #include "access/transam.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
 #include "executor/tstoreReceiver.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -31,6 +32,7 @@
 #include "utils/tuplestore.h"
 
 #include "base/caller_query.h"
+#include "base/compat.h"
 #include "base/row_stream.h"
 #include "source/rows_elsewhere.h"
 
@@ -187,8 +189,9 @@ IsKeyOfTable(const FuncExpr *call, AttrNumber column)
 
 typedef struct Elsewhere
 {
+	MemoryContext context;
 	QueryDesc *query;
-	DestReceiver *receiver; /* puts rows into the batch */
+	DestReceiver *receiver; /* into the batch */
 	Tuplestorestate *batch;
 	TupleTableSlot *slot;
 	int natts;
@@ -227,16 +230,19 @@ static bool
 NextRow(void *state, Datum *values, bool *nulls)
 {
 	Elsewhere *rows = state;
+	/* the slot frees a tuple that was read from a file when the next one comes */
+	MemoryContext caller = MemoryContextSwitchTo(rows->context);
+	bool found = tuplestore_gettupleslot(rows->batch, true, false, rows->slot);
 
-	if (!tuplestore_gettupleslot(rows->batch, true, false, rows->slot))
+	if (!found && !rows->done)
 	{
-		if (rows->done)
-			return false;
 		tuplestore_clear(rows->batch);
-		rows->done = FetchRows(rows->query, BATCH) < BATCH;
-		if (!tuplestore_gettupleslot(rows->batch, true, false, rows->slot))
-			return false;
+		rows->done = NextQueryRows(rows->query, BATCH) < BATCH;
+		found = tuplestore_gettupleslot(rows->batch, true, false, rows->slot);
 	}
+	MemoryContextSwitchTo(caller);
+	if (!found)
+		return false;
 	slot_getallattrs(rows->slot);
 	for (int i = 0; i < rows->natts; i++)
 	{
@@ -252,8 +258,8 @@ End(void *state)
 	Elsewhere *rows = state;
 
 	EndQuery(rows->query);
-	rows->receiver->rDestroy(rows->receiver);
 	ExecDropSingleTupleTableSlot(rows->slot);
+	rows->receiver->rDestroy(rows->receiver);
 	tuplestore_end(rows->batch);
 }
 
@@ -267,13 +273,14 @@ StartRowsElsewhere(FunctionCallInfo fcinfo, RowStream *stream)
 	char *query = PG_ARGISNULL(1) ? psprintf("SELECT * FROM %s", QualifiedName(relation))
 								  : text_to_cstring(PG_GETARG_TEXT_PP(1));
 
-	rows->batch = tuplestore_begin_heap(false, false, work_mem);
+	rows->context = CurrentMemoryContext;
 	rows->receiver = CreateDestReceiver(DestTuplestore);
-	SetTuplestoreDestReceiverParams(rows->receiver, rows->batch, CurrentMemoryContext, false, NULL,
-									NULL);
-	rows->query = StartQuery("rows_elsewhere", query, rows->receiver);
+	rows->query = BeginQuery("rows_elsewhere", query, rows->receiver);
 	/* not what the row type has by now: the table may have got columns since the plan was made */
 	MapColumns(rows, stream->columns);
+	rows->batch = tuplestore_begin_heap(false, false, work_mem);
+	SetTuplestoreDestReceiverParams(rows->receiver, rows->batch, CurrentMemoryContext, false, NULL,
+									NULL);
 	rows->slot =
 		MakeSingleTupleTableSlot(CreateTupleDescCopy(rows->query->tupDesc), &TTSOpsMinimalTuple);
 	stream->state = rows;
