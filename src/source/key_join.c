@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_statistic.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -17,9 +16,7 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/selfuncs.h"
 
 #include "base/compat.h"
 #include EXPLAIN_FORMAT_HEADER
@@ -33,9 +30,6 @@
 /* What is taken off the cost of the inner side: its rows are not compared one by one. */
 #define INNER_SHARE 0.8
 
-/* The correlation of a column with the place of its rows from which on they count as in order. */
-#define NEARLY_IN_ORDER 0.99
-
 bool key_joins_offered = false;
 static bool enable_key_join = true;
 
@@ -47,7 +41,6 @@ typedef struct KeyJoinPath
 {
 	CustomPath path; /* must be first */
 	JoinType kind;   /* JOIN_INNER, JOIN_LEFT or JOIN_ANTI */
-	bool in_order;   /* the outer side; else it nearly is */
 	KeyTarget inner;
 } KeyJoinPath;
 
@@ -79,8 +72,8 @@ PlanKeyJoin(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *targets,
 	scan->flags = path->flags;
 	scan->custom_plans = custom_plans;
 	scan->custom_scan_tlist = columns;
-	scan->custom_private = list_make2(list_make3_int(join->kind, outer_key, join->in_order),
-									  PlanKeyLookup(&join->inner, inner));
+	scan->custom_private =
+		list_make2(list_make2_int(join->kind, outer_key), PlanKeyLookup(&join->inner, inner));
 	scan->methods = &KeyJoinScanMethods;
 	return &scan->scan.plan;
 }
@@ -110,7 +103,6 @@ KeyJoinOver(RelOptInfo *joinrel, const RelOptInfo *outerrel, Path *outer, const 
 	join->path.custom_paths = list_make1(outer);
 	join->path.methods = &KeyJoinPathMethods;
 	join->kind = like->kind;
-	join->in_order = like->in_order;
 	join->inner = like->inner;
 	return join;
 }
@@ -134,57 +126,11 @@ KindOfJoin(JoinType asked, JoinType *kind)
 	}
 }
 
-/* Whether the rows of a table lie in the order of a column, but for a few. */
-static bool
-LiesInOrder(PlannerInfo *root, const Var *column)
-{
-	VariableStatData statistics;
-	AttStatsSlot correlation;
-	bool in_order = false;
-
-	examine_variable(root, (Node *) column, 0, &statistics);
-	if (HeapTupleIsValid(statistics.statsTuple) &&
-		get_attstatsslot(&correlation, statistics.statsTuple, STATISTIC_KIND_CORRELATION,
-						 InvalidOid, ATTSTATSSLOT_NUMBERS))
-	{
-		in_order = correlation.nnumbers == 1 && correlation.numbers[0] > NEARLY_IN_ORDER;
-		free_attstatsslot(&correlation);
-	}
-	ReleaseVariableStats(statistics);
-	return in_order;
-}
-
-/* Whether a path gives rows as they lie in a table. */
-static bool
-ReadsAsTableLies(const Path *path, const Var *column)
-{
-	if (path->param_info != NULL)
-		return false;
-	switch (nodeTag(path))
-	{
-		case T_ProjectionPath:
-			return ReadsAsTableLies(((const ProjectionPath *) path)->subpath, column);
-		case T_NestPath:
-			/* beside it is a single row, such as the day */
-			{
-				const JoinPath *join = (const JoinPath *) path;
-
-				return (join->innerjoinpath->parent->rows <= 1 &&
-						ReadsAsTableLies(join->outerjoinpath, column)) ||
-					   (join->outerjoinpath->parent->rows <= 1 &&
-						ReadsAsTableLies(join->innerjoinpath, column));
-			}
-		default:
-			return path->pathtype == T_SeqScan &&
-				   bms_is_member(column->varno, path->parent->relids);
-	}
-}
-
 static void
 AddKeyJoins(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptInfo *innerrel,
 			JoinType jointype, JoinPathExtraData *extra)
 {
-	KeyJoinPath like = {.in_order = true};
+	KeyJoinPath like = {0};
 	RestrictInfo *clause;
 	const EquivalenceClass *outer_class;
 	Cost inner_cost;
@@ -218,18 +164,6 @@ AddKeyJoins(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOpt
 			if (IsInOrder(lfirst(cell), outer_class, like.inner.index))
 				add_partial_path(joinrel, (Path *) KeyJoinOver(joinrel, outerrel, lfirst(cell),
 															   &like, inner_cost));
-	if (LiesInOrder(root, like.inner.key))
-	{
-		like.in_order = false;
-		if (ReadsAsTableLies(outerrel->cheapest_total_path, like.inner.key))
-			add_path(joinrel, (Path *) KeyJoinOver(joinrel, outerrel, outerrel->cheapest_total_path,
-												   &like, inner_cost));
-		if (parallel && outerrel->partial_pathlist != NIL &&
-			ReadsAsTableLies(linitial(outerrel->partial_pathlist), like.inner.key))
-			add_partial_path(joinrel, (Path *) KeyJoinOver(joinrel, outerrel,
-														   linitial(outerrel->partial_pathlist),
-														   &like, inner_cost));
-	}
 	if (jointype == JOIN_LEFT)
 		AddBestFirst(root, joinrel, outerrel, clause, &like.inner);
 }
@@ -298,8 +232,7 @@ BeginKeyJoin(CustomScanState *node, EState *estate, int eflags)
 	node->custom_ps = list_make1(state->outer);
 	state->kind = (JoinType) linitial_int(numbers);
 	state->outer_key = lsecond_int(numbers);
-	BeginKeyLookup(&state->inner, lsecond(scan->custom_private), lthird_int(numbers) != 0, estate,
-				   eflags);
+	BeginKeyLookup(&state->inner, lsecond(scan->custom_private), true, estate, eflags);
 }
 
 static void
