@@ -790,17 +790,20 @@ BEGIN
 	-- text: how many values are of each form
 	seen := crm_profile_internal.look_at(format($sql$SELECT jsonb_build_object('filled', count(*) FILTER (WHERE s.v <> ''), 'blank', bool_or(s.v = ''), 'none', (array_agg(s.v) FILTER (WHERE s.v ~ '^0000-00-00'))[1],
 			'plain', count(*) FILTER (WHERE s.v ~ '^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?$'), 'comma', count(*) FILTER (WHERE s.v ~ ',[0-9]{1,2}[^0-9]*$|[.][0-9]{3},'),
-			'point', count(*) FILTER (WHERE s.v ~ '[.][0-9]{1,2}[^0-9]*$|,[0-9]{3}[.]'), 'digits', count(*) FILTER (WHERE s.v ~ '[0-9]'), 'behind', bool_or(s.v ~ '[0-9] ?-|^[(].*[)]$'),
+			'point', count(*) FILTER (WHERE s.v ~ '[.][0-9]{1,2}[^0-9]*$|,[0-9]{3}[.]'), 'amounts', count(*) FILTER (WHERE s.v ~ a.form), 'lettered', bool_or(s.v ~ '[[:alpha:]]' AND s.v ~ a.form), 'behind', bool_or(s.v ~ '[0-9] ?-|^[(].*[)]$'),
 			'year first', count(*) FILTER (WHERE s.v ~ '^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}'), 'timed', count(*) FILTER (WHERE s.v ~ ' ?[T ][0-9]{1,2}:[0-9]{2}'), 'seconds', count(*) FILTER (WHERE s.v ~ '[T ][0-9]{1,2}:[0-9]{2}:[0-9]{2}'),
 			'zoned', count(*) FILTER (WHERE s.v ~ ':[0-9]{2}([.][0-9]+)? ?(Z|[-+][0-9]{2}(:?[0-9]{2})?)$'), 'eight', count(*) FILTER (WHERE s.v ~ '^(19|20)[0-9]{6}$'), 'ten', count(*) FILTER (WHERE s.v ~ '^[0-9]{9,10}$'), 'thirteen', count(*) FILTER (WHERE s.v ~ '^[0-9]{12,13}$'),
 			'parts', count(*) FILTER (WHERE s.v ~ '^[0-9]{1,2}[./-][0-9]{1,2}[./-]([0-9]{4}|[0-9]{2})( |$)'), 'sign', max(substring(s.v FROM '[./-]')), 'signs', count(DISTINCT substring(s.v FROM '[./-]')), 'short', bool_or(s.v ~ '^[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2}( |$)'),
 			'first', max(substring(s.v FROM '^([0-9]{1,2})[./-]')::integer), 'second', max(substring(s.v FROM '^[0-9]{1,2}[./-]([0-9]{1,2})[./-]')::integer),
 			'slashed', count(*) FILTER (WHERE s.v ~ '^[0-9]{4}/[0-9]{1,2}/[0-9]{1,2}'), 'named', count(*) FILTER (WHERE s.v ~* '^[0-9]{1,2}[- ][a-z]{3}[- ][0-9]{4}'))
-		FROM (SELECT btrim((%s)::text) AS v FROM %s LIMIT %s) s$sql$, expression, relation_sql, shown));
+		FROM (SELECT btrim((%s)::text) AS v FROM %s LIMIT %s) s,
+			-- a number with a currency before or behind it
+			(VALUES ('^[^0-9[:alpha:]]*[[:alpha:]]{0,3}[^0-9[:alpha:]]*[0-9][0-9., ''’]*[^0-9[:alpha:]]*[[:alpha:]]{0,3}[^0-9[:alpha:]]*$')) a(form)$sql$, expression, relation_sql, shown));
 	IF (seen ->> 'filled')::bigint IS NOT DISTINCT FROM 0 THEN
 		RETURN CASE wanted WHEN 'amount' THEN plain || '::numeric' ELSE format('to_date(%s, ''YYYY-MM-DD'')', plain) END;
 	ELSIF wanted = 'amount' THEN
-		IF (seen ->> 'digits')::numeric < 0.5 * (seen ->> 'filled')::numeric THEN
+		IF seen ->> 'plain' <> seen ->> 'filled' AND ((seen ->> 'amounts')::numeric < 0.5 * (seen ->> 'filled')::numeric OR (seen ->> 'lettered')::boolean AND (seen ->> 'comma')::integer + (seen ->> 'point')::integer = 0) THEN
+			-- words or codes
 			RETURN NULL;
 		END IF;
 		-- the sign may stand behind, and a loss in parentheses
@@ -912,7 +915,7 @@ BEGIN
 			format('The candidates are: %s.', array_to_string(candidates, ', ')), format('Write %s => ''%s'', or whichever it is.', argument, candidates[1]));
 	END IF;
 	PERFORM crm_profile_internal.source_argument_error(argument, format('it was left out, and %s has no %s', relation, what),
-		format('The columns there are: %s.', array_to_string(columns, ', ')), coalesce(format('Write %s => %L.', argument, advice), format('Write %s => with a column or an expression.', argument)));
+		format('The columns there are: %s.', array_to_string(columns, ', ')), format(CASE WHEN advice IS NULL THEN 'Write %s => with a column or an expression.' ELSE 'Write %s => %L.' END, argument, advice));
 END $$; -- the only candidate for an argument that was left out; an error if there are several or none; advice: what to write then
 
 CREATE FUNCTION crm_profile_internal.source_canonical(query text, schema text, path text) RETURNS text

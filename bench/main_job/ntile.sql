@@ -20,9 +20,9 @@ SELECT customer_id AS customer, recency, frequency, monetary, r, f, m, (r * 100 
 		WHEN r * 100 + f * 10 + m IN (525, 524, 523, 522, 521, 515, 514, 513, 425, 424, 415, 414, 413, 315, 314, 313) THEN 'Promising'
 		WHEN r * 100 + f * 10 + m IN (535, 534, 443, 434, 343, 334, 325, 324) THEN 'Need Attention'
 		WHEN r * 100 + f * 10 + m IN (331, 321, 312, 221, 213) THEN 'About To Sleep'
-		WHEN r * 100 + f * 10 + m IN (255, 254, 253, 252, 245, 244, 243, 242, 235, 234, 225, 224, 153, 152, 145, 143, 142, 135, 134, 133, 125, 124) THEN 'At Risk'
-		WHEN r * 100 + f * 10 + m IN (155, 154, 144, 215, 214, 115, 114, 113) THEN 'Can''t Lose'
-		WHEN r * 100 + f * 10 + m IN (332, 322, 251, 241, 233, 232, 231, 223, 222, 212, 211, 132, 123, 122) THEN 'Hibernating'
+		WHEN r * 100 + f * 10 + m IN (255, 254, 253, 252, 245, 244, 243, 242, 235, 234, 225, 224, 153, 152, 143, 142, 135, 134, 133, 125, 124) THEN 'At Risk'
+		WHEN r * 100 + f * 10 + m IN (155, 154, 145, 144) THEN 'Can''t Lose'
+		WHEN r * 100 + f * 10 + m IN (332, 322, 251, 241, 233, 232, 231, 223, 222, 215, 214, 212, 211, 132, 123, 122, 115, 114, 113) THEN 'Hibernating'
 		WHEN r * 100 + f * 10 + m IN (151, 141, 131, 121, 112, 111) THEN 'Lost'
 	END AS segment
 FROM scores;

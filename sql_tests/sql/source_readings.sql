@@ -51,6 +51,8 @@ SELECT amounts('(12.50)', '3.25 -', '$4');
 SELECT amounts('12,50 €', 'k.A.', '');
 SELECT amounts('Fr. 12.50', 'Fr. 3.00', 'n/a');
 SELECT amounts('a note', 'another', 'and 1');
+SELECT amounts('SPRING10', 'SUMMER20', 'A7');
+SELECT amounts('A10', 'A20', 'B7');
 SELECT amounts(VARIADIC '{}');
 SELECT days('2025-01-31', '2025-02-01', '2024-12-31');
 SELECT days('2025-01-31', '', '0000-00-00');
@@ -121,6 +123,10 @@ CREATE TABLE sale (id int PRIMARY KEY, client int, ordered text, shipped text, t
 INSERT INTO sale VALUES (1, 1, '31.01.2025', '', '1.234,50 €');
 SELECT crm_profile.create_source('s', 'client', 'sale', order_customer => 'client');
 SELECT crm_profile.create_source('s', 'client', 'sale', order_customer => 'client', ordered_at => 'to_date(ordered, ''DD.MM.YYYY'')');
+
+DROP TABLE sale;
+CREATE TABLE sale (id int PRIMARY KEY, client int);
+SELECT crm_profile.create_source('s', 'client', 'sale', order_customer => 'client');
 
 -- ---------------------------------------------------------------- queries
 SET client_min_messages = warning;

@@ -38,16 +38,20 @@ IsDefinition(Oid relation)
 								   ObjectIdGetDatum(get_namespace_oid("crm_profile", true)));
 }
 
+/* Views come first, and thousands of partitions should not be looked up for each row of a cursor.
+ */
+#define MOST_ENTRIES 100
+
 /* The source whose views or tables a plan reads, or NULL; of several, the first. */
 static char *
 SourceRead(const PlannedStmt *plan)
 {
-	ListCell *cell;
+	int entries = Min(list_length(plan->rtable), MOST_ENTRIES);
 
-	foreach (cell, plan->rtable)
+	for (int i = 0; i < entries; i++)
 	{
 		/* a view is a relation, or the subquery that it has become */
-		Oid relation = lfirst_node(RangeTblEntry, cell)->relid;
+		Oid relation = list_nth_node(RangeTblEntry, plan->rtable, i)->relid;
 		Oid schema;
 
 		if (relation < FirstNormalObjectId)
