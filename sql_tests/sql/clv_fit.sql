@@ -291,6 +291,13 @@ SELECT count(*) AS silent_failures FROM (
 -- Parameters within two standard errors of the truth in about 95 of 100 cases (whole days blur them a little)
 SELECT avg((abs(ln(p.estimate / t.estimate)) <= 2 * p.standard_error / p.estimate)::int) > 0.88 AS covered
 FROM fit f, clv_parameters(f.m) p JOIN LATERAL clv_parameters(f.truth) t USING (part, parameter) WHERE p.status = 'converged' AND p.part = 'purchases';
+-- The record's fits, which start from one another, forecast what fits from scratch do
+SET client_min_messages TO error;
+CREATE TABLE line AS SELECT id, l.* FROM (SELECT id, clv_record(h, '2023-02-25', 90) AS record FROM simulated WHERE id % 40 = 6 GROUP BY id) r, unnest(record) l;
+CREATE TABLE line_fit AS SELECT id, candidate, fit_until, clv_fit(h, fit_until, candidate) AS m FROM line JOIN simulated USING (id) GROUP BY id, candidate, fit_until;
+SELECT count(*) > 60 AS lines, count(*) FILTER (WHERE abs(predicted / expected - 1) > 0.005) AS differ
+FROM line JOIN (SELECT id, candidate, fit_until, sum(expected_purchases(h, m, fit_until, '90 days')) AS expected FROM line_fit JOIN simulated USING (id) GROUP BY id, candidate, fit_until) f USING (id, candidate, fit_until);
+RESET client_min_messages;
 -- Fallbacks are usable
 SELECT bool_and(p_alive(h, m, '2023-02-25') BETWEEN 0 AND 1 AND expected_purchases(h, m, '2023-02-25', '1 year') BETWEEN 0 AND 366) AS usable
 FROM fit JOIN simulated USING (id), clv_model_card(m) WHERE status <> 'converged';

@@ -4,8 +4,8 @@
  * The caller scales the parameters to the order of 1; the fit works on linear combinations of the
  * logs of the positive ones.  It climbs from every start on a coarse sample and continues from the
  * best point on the whole sample with the curvature found on the coarse one, so that few
- * evaluations are needed there.  The gradient and the curvature tell whether the point reached is a
- * maximum.
+ * evaluations are needed there; a caller that fits much the same again hands the curvature on.  The
+ * gradient and the curvature tell whether the point reached is a maximum.
  *
  * A coordinate that the data do not determine is followed to its edge.  If no point is higher than
  * the edge, the coordinate is fixed there and the fit continues with the others.
@@ -64,6 +64,7 @@ typedef struct Fit
 	 */
 	double *information;
 	double *factor;
+	double *curvature; /* of a climb */
 } Fit;
 
 /* Whether all coordinates are free. */
@@ -172,16 +173,15 @@ BetweenEdges(double coordinate)
 
 /*
  * Climbs from a point along its free coordinates, within the edges, until no more than `tolerance`
- * can be gained; starts with the information if it is known.
+ * can be gained.  For `curvature` see Minimize().
  */
 static void
-Climb(Fit *fit, void *sample, Place *place, bool by_information, double tolerance, int max_steps)
+Climb(Fit *fit, void *sample, Place *place, double *curvature, double tolerance, int max_steps)
 {
 	const FitProblem *problem = fit->problem;
 	int n = fit->n;
 	double lower[MAX_FIT_PARAMETERS];
 	double upper[MAX_FIT_PARAMETERS];
-	double *curvature = NULL;
 	NewtonProblem newton = {.n = n,
 							.function = Loss,
 							.data = fit,
@@ -196,16 +196,8 @@ Climb(Fit *fit, void *sample, Place *place, bool by_information, double toleranc
 		lower[i] = place->fixed[i] ? place->at[i] : -EDGE;
 		upper[i] = place->fixed[i] ? place->at[i] : EDGE;
 	}
-	if (by_information)
-	{
-		curvature = palloc(n * n * sizeof(double));
-		for (int i = 0; i < n * n; i++)
-			curvature[i] = fit->information[i] / problem->weight;
-	}
 	fit->sample = sample;
 	(void) Minimize(&newton, place->at, curvature, &place->value, place->gradient);
-	if (by_information)
-		pfree(curvature);
 	place->value *= -problem->weight;
 	for (int i = 0; i < n; i++)
 		place->gradient[i] *= -problem->weight;
@@ -214,9 +206,18 @@ Climb(Fit *fit, void *sample, Place *place, bool by_information, double toleranc
 }
 
 static void
-ClimbCoarsely(Fit *fit, Place *place)
+ClimbCoarsely(Fit *fit, Place *place, double *curvature)
 {
-	Climb(fit, fit->problem->coarse, place, false, CLIMB_TOLERANCE, CLIMB_STEPS);
+	Climb(fit, fit->problem->coarse, place, curvature, CLIMB_TOLERANCE, CLIMB_STEPS);
+}
+
+/* The curvature of the loss by the information, to start climbing with. */
+static double *
+CurvatureByInformation(Fit *fit)
+{
+	for (int i = 0; i < fit->n * fit->n; i++)
+		fit->curvature[i] = fit->information[i] / fit->problem->weight;
+	return fit->curvature;
 }
 
 /*
@@ -259,14 +260,24 @@ ComputeInformation(Fit *fit, void *sample, const Place *place)
 static void
 ClimbFromStarts(Fit *fit, Place *best)
 {
-	for (int s = 0; s < fit->problem->nstarts; s++)
+	const FitProblem *problem = fit->problem;
+	Size square = sizeof(double) * fit->n * fit->n;
+
+	for (int s = 0; s < problem->nstarts; s++)
 	{
 		Place place = {.value = -DBL_MAX};
 
-		CoordinatesOfStart(fit->problem, s, place.at);
-		ClimbCoarsely(fit, &place);
-		if (s == 0 || place.value > best->value)
-			*best = place;
+		CoordinatesOfStart(problem, s, place.at);
+		if (s == 0 && problem->curvature)
+			memcpy(fit->curvature, problem->curvature, square);
+		else
+			memset(fit->curvature, 0, square);
+		ClimbCoarsely(fit, &place, fit->curvature);
+		if (s > 0 && place.value <= best->value)
+			continue;
+		*best = place;
+		if (problem->curvature)
+			memcpy(problem->curvature, fit->curvature, square);
 	}
 }
 
@@ -318,7 +329,7 @@ Polish(Fit *fit, void *sample, Place *place)
 		double gain;
 		bool definite;
 
-		Climb(fit, sample, place, true, GAIN_TOLERANCE / 1000, POLISH_STEPS);
+		Climb(fit, sample, place, CurvatureByInformation(fit), GAIN_TOLERANCE / 1000, POLISH_STEPS);
 		definite = ComputeInformation(fit, sample, place);
 		gain = NewtonGain(fit, place, NULL);
 		if (definite && gain < NEAR)
@@ -419,7 +430,7 @@ GoToEdge(Fit *fit, Place *place)
 	Place best = {.value = -DBL_MAX};
 	int coordinate = -1;
 
-	ClimbCoarsely(fit, &inside);
+	ClimbCoarsely(fit, &inside, CurvatureByInformation(fit));
 	for (int i = 0; i < fit->n; i++)
 		for (double end = -EDGE; end <= EDGE && !place->fixed[i]; end += 2 * EDGE)
 		{
@@ -430,7 +441,7 @@ GoToEdge(Fit *fit, Place *place)
 				continue;
 			there.at[i] = end;
 			there.fixed[i] = true;
-			ClimbCoarsely(fit, &there);
+			ClimbCoarsely(fit, &there, CurvatureByInformation(fit));
 			if (there.value > best.value)
 			{
 				best = there;
@@ -453,10 +464,14 @@ GoToEdge(Fit *fit, Place *place)
 static bool
 LeaveEdges(Fit *fit, void *sample, Place *place)
 {
+	bool any_middle = false;
+
 	if (IsFree(fit, place))
 		return false;
+	for (int i = 0; i < fit->n; i++)
+		any_middle = any_middle || (place->fixed[i] && place->at[i] == 0);
 	for (double off = EDGE - 4; off >= 0; off -= 4)
-		for (double middle = -2; middle <= 2; middle += 4)
+		for (double middle = -2; middle <= (any_middle ? 2 : -2); middle += 4)
 		{
 			Place there = *place;
 
@@ -467,7 +482,7 @@ LeaveEdges(Fit *fit, void *sample, Place *place)
 				there.fixed[i] = false;
 			}
 			if (sample == fit->problem->coarse)
-				ClimbCoarsely(fit, &there);
+				ClimbCoarsely(fit, &there, NULL);
 			else
 				there.value = ValueAt(fit->problem, sample, there.at, there.gradient);
 			if (there.value > place->value + EDGE_TOLERANCE)
@@ -559,7 +574,7 @@ DropAt(Fit *fit, const Place *edge, int coordinate, double at, Place *there)
 {
 	there->at[coordinate] = at;
 	there->value = -DBL_MAX;
-	ClimbCoarsely(fit, there);
+	ClimbCoarsely(fit, there, fit->curvature);
 	return edge->value - there->value;
 }
 
@@ -576,7 +591,7 @@ ProfileBound(Fit *fit, const Place *place, int coordinate, double *parameters)
 	double near = place->at[coordinate];
 	double far = near;
 
-	ClimbCoarsely(fit, &edge);
+	ClimbCoarsely(fit, &edge, CurvatureByInformation(fit));
 	there = edge;
 	do
 	{
@@ -619,12 +634,15 @@ MaximizeLikelihood(const FitProblem *problem, FitResult *result)
 	memset(result, 0, sizeof(*result));
 	fit.information = palloc(n * n * sizeof(double));
 	fit.factor = palloc(n * n * sizeof(double));
+	fit.curvature = palloc(n * n * sizeof(double));
 	ClimbFromStarts(&fit, &place);
 	if (problem->roughly)
 	{
-		result->status = !(place.value > -DBL_MAX) ? FIT_NO_MAXIMUM
-						 : IsInside(&fit, &place)  ? FIT_CONVERGED
-												   : FIT_EDGE;
+		for (int i = 0; i < n; i++)
+			place.fixed[i] = fabs(place.at[i]) > EDGE - 0.1;
+		result->status = !(place.value > -DBL_MAX) || !EdgesAreLevel(&fit, &place) ? FIT_NO_MAXIMUM
+						 : IsFree(&fit, &place)                                    ? FIT_CONVERGED
+																				   : FIT_EDGE;
 		ParametersAt(problem, place.at, result->parameters);
 		result->log_likelihood = place.value;
 		if (problem->with_covariance && result->status != FIT_NO_MAXIMUM &&
@@ -632,6 +650,7 @@ MaximizeLikelihood(const FitProblem *problem, FitResult *result)
 			result->covariance = CovarianceAt(&fit, &place);
 		pfree(fit.information);
 		pfree(fit.factor);
+		pfree(fit.curvature);
 		return;
 	}
 	(void) ComputeInformation(&fit, problem->coarse, &place);
@@ -647,11 +666,12 @@ MaximizeLikelihood(const FitProblem *problem, FitResult *result)
 			problem->penalized ? problem->likelihood(problem->sample, result->parameters, gradient)
 							   : place.value;
 		result->covariance = CovarianceAt(&fit, &place);
-		if (!problem->penalized && problem->weight <= MAX_PROFILED)
+		if (problem->with_bounds && !problem->penalized && problem->weight <= MAX_PROFILED)
 			FindBounds(&fit, &place, result);
 	}
 	pfree(fit.information);
 	pfree(fit.factor);
+	pfree(fit.curvature);
 }
 
 double

@@ -66,6 +66,12 @@ typedef struct FitProblem
 	 */
 	bool roughly;
 	bool with_covariance;
+	bool with_bounds; /* else those of the result are not looked for */
+	/*
+	 * of minus the log-likelihood of a customer by the coordinates: near the first start, and then
+	 * where the climb ended; all 0 if unknown, NULL if it is not wanted
+	 */
+	double *curvature;
 } FitProblem;
 
 typedef struct FitResult
@@ -79,8 +85,8 @@ typedef struct FitResult
 	 */
 	double *covariance;
 	/*
-	 * If the maximum lies at edges: how far inwards from each a 95 % interval by the profile
-	 * likelihood reaches.
+	 * If the maximum lies at edges, and bounds are asked for: how far inwards from each a 95 %
+	 * interval by the profile likelihood reaches.
 	 */
 	int nbounds;
 	double bounds[MAX_FIT_BOUNDS][MAX_FIT_PARAMETERS];

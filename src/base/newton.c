@@ -318,13 +318,24 @@ LearnCurvature(Descent *descent, bool is_first)
 			curvature[i * n + j] += bent[i] * bent[j] / learnt - expected[i] * expected[j] / known;
 }
 
+/* Whether all numbers are 0. */
+static bool
+IsZero(const double *numbers, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (numbers[i] != 0)
+			return false;
+	return true;
+}
+
 bool
-Minimize(const NewtonProblem *problem, double *at, const double *curvature, double *value,
+Minimize(const NewtonProblem *problem, double *at, double *curvature, double *value,
 		 double *gradient)
 {
 	int n = problem->n;
 	Size square = mul_size(mul_size(n, n), sizeof(double));
 	Descent descent = {.problem = problem, .n = n, .at = at, .gradient = gradient};
+	bool known = curvature && !IsZero(curvature, n * n);
 	bool reached = false;
 	int level = 0; /* steps in a row with hardly any descent */
 
@@ -337,9 +348,9 @@ Minimize(const NewtonProblem *problem, double *at, const double *curvature, doub
 	descent.next_gradient = palloc(n * sizeof(double));
 	descent.work = palloc(3 * n * sizeof(double));
 	descent.unheld = palloc(n * sizeof(int));
-	if (curvature)
+	if (known)
 		memcpy(descent.curvature, curvature, square);
-	for (int i = 0; curvature == NULL && i < n; i++)
+	for (int i = 0; !known && i < n; i++)
 		descent.curvature[(Size) i * n + i] = 1;
 
 	descent.value =
@@ -359,7 +370,7 @@ Minimize(const NewtonProblem *problem, double *at, const double *curvature, doub
 		if (reached || !SearchLine(&descent))
 			break;
 		if (!problem->has_hessian)
-			LearnCurvature(&descent, curvature == NULL && steps == 0);
+			LearnCurvature(&descent, !known && steps == 0);
 		memcpy(at, descent.next_at, n * sizeof(double));
 		if (problem->has_hessian)
 			descent.value = Evaluate(&descent, at, gradient, descent.curvature);
@@ -371,6 +382,8 @@ Minimize(const NewtonProblem *problem, double *at, const double *curvature, doub
 		level = before - descent.value > ROUNDING * fabs(before) ? 0 : level + 1;
 	}
 	*value = descent.value;
+	if (curvature)
+		memcpy(curvature, descent.curvature, square);
 	pfree(descent.curvature);
 	pfree(descent.factor);
 	if (descent.part)

@@ -28,14 +28,15 @@ typedef struct NewtonProblem
 
 /*
  * Descends from `at`, which is left at the lowest point found, with its value and gradient.  If the
- * function has no Hessian, `curvature` is the Hessian, or something close to it, to start with;
- * NULL if unknown.  Returns whether the tolerance was reached.
+ * function has no Hessian, `curvature` is the Hessian, or something close to it, to start with, and
+ * is left as the descent has learnt it; all 0 if unknown, NULL if it is not wanted either.  Returns
+ * whether the tolerance was reached.
  *
  * With a Hessian the last step is taken on trust: `value` and `gradient` are then those of the
  * point before it.
  */
-extern bool Minimize(const NewtonProblem *problem, double *at, const double *curvature,
-					 double *value, double *gradient);
+extern bool Minimize(const NewtonProblem *problem, double *at, double *curvature, double *value,
+					 double *gradient);
 
 /*
  * The lower Cholesky factor, which may overwrite the matrix; false if it is not positive definite.

@@ -23,6 +23,7 @@
 #define COARSE_FROM 4096 /* points; a smaller sample is its own coarse one */
 #define COARSER_TIMES 16 /* where models are only compared */
 #define REGULARITY_LEVELS 6
+#define INSIDE 100.0  /* largest coordinate, itself and not its log, that is far from edges */
 #define MIN_RATE 1e-4 /* starting value for purchases per customer */
 
 static void *
@@ -333,6 +334,7 @@ typedef struct PurchaseFit
 	double scale;       /* the mean T, in units of the model */
 	double log_gaps;    /* sum over gaps of ln(length in units of the model) */
 	double log_factors; /* sum over purchases of ln(factor of the month) */
+	double curvature[CLV_PARAMETERS * CLV_PARAMETERS]; /* see FitProblem */
 } PurchaseFit;
 
 /* The customers whose first purchase can be trusted, with time weighted by the season. */
@@ -437,13 +439,43 @@ WholeLogLikelihood(const PurchaseFit *fit, int k, double log_likelihood)
 	return log_likelihood + fit->log_factors;
 }
 
+#define CLV_RATE 1 /* the coordinate that is the rate of purchases */
+
 /*
- * Maximises the likelihood at one regularity, starting where a fit at another ended, or from
- * scratch; on the coarse sample it may do so roughly from where another ended.
+ * Moves coordinates near edges, where the likelihood is level, to where it may rise inwards;
+ * returns whether there were any.
  */
+static bool
+PullInside(double *start)
+{
+	bool pulled = false;
+
+	for (int i = 0; i < CLV_PARAMETERS; i++)
+	{
+		double inside = Max(1 / INSIDE, Min(INSIDE, start[i]));
+
+		if (i == CLV_RATE || start[i] == inside)
+			continue;
+		start[i] = inside;
+		pulled = true;
+	}
+	return pulled;
+}
+
+/* How a likelihood is maximised. */
+typedef enum Effort
+{
+	ROUGHLY, /* only climbing, on the coarse sample */
+	FULLY,
+	WITH_BOUNDS,
+	PENALIZED /* as a fallback, from scratch */
+} Effort;
+
+/* Maximises the likelihood at one regularity, starting where a fit at another ended, or from
+ * scratch. */
 static void
 FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int known_k,
-	  bool penalized, bool rough, FitResult *result)
+	  Effort effort, FitResult *result)
 {
 	const ClvModel *model = fit->model;
 	FitProblem problem = {
@@ -453,17 +485,27 @@ FitAt(PurchaseFit *fit, int k, ClvSample *sample, const FitResult *known, int kn
 	problem.likelihood = ClvLikelihood((ClvFamily) model->family);
 	problem.coarse = fit->coarse;
 	problem.weight = sample->weight;
-	problem.penalized = penalized;
+	problem.penalized = effort == PENALIZED;
+	problem.roughly = effort == ROUGHLY;
+	problem.with_bounds = effort == WITH_BOUNDS;
+	problem.curvature = fit->curvature;
 	/* half a purchase is added, so that the starting rate is positive */
 	SetStarts(&problem, model->family,
 			  k * Max(((double) model->purchases + 0.5) / sample->weight, MIN_RATE));
-	if (known && !penalized && model->family != CLV_PARETO_NBD)
+	if (known && effort != PENALIZED && model->family != CLV_PARETO_NBD)
 	{
-		problem.nstarts = 1;
-		problem.roughly = rough;
+		double scratch[CLV_PARAMETERS];
+
+		memcpy(scratch, problem.start[0], sizeof(scratch));
 		ClvCoordinates((ClvFamily) model->family, known->parameters, problem.start[0]);
-		problem.start[0][1] *= (double) k / known_k;
+		problem.start[0][CLV_RATE] *= (double) k / known_k;
+		problem.nstarts = 1;
+		/* two ways to an inner maximum */
+		if (effort == ROUGHLY && PullInside(problem.start[0]))
+			memcpy(problem.start[problem.nstarts++], scratch, sizeof(scratch));
 	}
+	if (problem.nstarts > 1)
+		memset(fit->curvature, 0, sizeof(fit->curvature));
 	MaximizeLikelihood(&problem, result);
 }
 
@@ -482,11 +524,10 @@ LikelyRegularity(PurchaseFit *fit, FitResult *best, int known_k, int *close)
 	*close = 0;
 	for (int k = 1; k <= MAX_REGULARITY; k++)
 	{
-		FitAt(fit, k, fit->coarse, known_k > 0 ? &result : NULL, known_k, false, true, &result);
+		FitAt(fit, k, fit->coarse, known_k > 0 ? &result : NULL, known_k, ROUGHLY, &result);
 		value[k] = FitIsMaximum(result.status) ? WholeLogLikelihood(fit, k, result.log_likelihood)
 											   : -INFINITY;
-		/* from an edge there is no way to an inner maximum */
-		known_k = result.status == FIT_CONVERGED ? k : 0;
+		known_k = FitIsMaximum(result.status) ? k : 0;
 		if (k == 1 || value[k] > value[chosen] + REGULARITY_GAIN)
 		{
 			chosen = k;
@@ -625,7 +666,7 @@ FindSeason(PurchaseFit *fit, int k, bool known, FitResult *result)
 	{
 		MonthlyPurchases months;
 
-		FitAt(fit, k, fit->coarse, known ? result : NULL, k, false, true, result);
+		FitAt(fit, k, fit->coarse, known ? result : NULL, k, ROUGHLY, result);
 		known = FitIsMaximum(result->status);
 		if (!known)
 			break;
@@ -734,15 +775,14 @@ FitWhole(PurchaseFit *fit, int k, int close, const FitResult *known, int known_k
 	FitResult other;
 	double gain;
 
-	FitAt(fit, k, &fit->sample, k > 1 && known_k > 0 ? known : NULL, known_k, false, false,
-		  &result);
+	FitAt(fit, k, &fit->sample, k > 1 && known_k > 0 ? known : NULL, known_k, WITH_BOUNDS, &result);
 	model->status = result.status;
 	if (!FitIsMaximum(result.status))
 		return;
 	KeepFit(fit, k, &result);
 	if (close == 0)
 		return;
-	FitAt(fit, close, &fit->sample, &result, k, false, false, &other);
+	FitAt(fit, close, &fit->sample, &result, k, WITH_BOUNDS, &other);
 	gain = WholeLogLikelihood(fit, close, other.log_likelihood) - model->log_likelihood;
 	if (FitIsMaximum(other.status) && gain > (close > k ? REGULARITY_GAIN : -REGULARITY_GAIN))
 	{
@@ -757,8 +797,7 @@ FitCoarsely(PurchaseFit *fit, int k, const FitResult *known, int known_k)
 {
 	FitResult result;
 
-	FitAt(fit, k, fit->coarse, known_k > 0 ? known : NULL, known_k, false,
-		  known_k > 0 && known->status == FIT_CONVERGED, &result);
+	FitAt(fit, k, fit->coarse, known_k > 0 ? known : NULL, known_k, ROUGHLY, &result);
 	fit->model->status = result.status;
 	if (FitIsMaximum(result.status))
 		KeepFit(fit, k, &result);
@@ -777,7 +816,7 @@ FitAtRandom(PurchaseFit *fit)
 
 	memcpy(known.parameters, model->parameters, sizeof(model->parameters));
 	known.parameters[CLV_ALPHA] /= fit->scale;
-	FitAt(fit, 1, fit->coarse, &known, (int) model->regularity, false, false, &result);
+	FitAt(fit, 1, fit->coarse, &known, (int) model->regularity, FULLY, &result);
 	if (!FitIsMaximum(result.status))
 		return;
 	memcpy(model->random_parameters, result.parameters, sizeof(model->random_parameters));
@@ -904,8 +943,7 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 		return;
 	enough = model->repeaters >= FEW_REPEATERS;
 	SumGaps(&fit);
-	/* a fit at an edge is nothing to start from */
-	if (like && like->status == FIT_CONVERGED)
+	if (like && FitIsMaximum(like->status))
 		known_k = StartFrom(&fit, like, &known);
 	if (asked == 0 && enough)
 		known_k = k = LikelyRegularity(&fit, &known, 0, &close);
@@ -913,7 +951,7 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 		model->season_status = (state->features & FIT_SEASON) ? SEASON_SHORT : SEASON_NONE;
 	if (by_month && enough)
 	{
-		bool start = known_k == k && known.status == FIT_CONVERGED;
+		bool start = known_k == k && FitIsMaximum(known.status);
 
 		if (start)
 			result = known;
@@ -926,8 +964,7 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 		{
 			SumGaps(&fit);
 			if (asked == 0)
-				known_k = k = LikelyRegularity(&fit, &known,
-											   known.status == FIT_CONVERGED ? known_k : 0, &close);
+				known_k = k = LikelyRegularity(&fit, &known, known_k, &close);
 		}
 	}
 	if (fit.coarse != &fit.sample && !coarsely)
@@ -948,7 +985,7 @@ FitPurchasePart(ClvModel *model, const SummaryState *state, bool coarsely, const
 	}
 	if (!FitIsMaximum(model->status))
 	{
-		FitAt(&fit, k, coarsely ? fit.coarse : &fit.sample, NULL, 0, true, false, &result);
+		FitAt(&fit, k, coarsely ? fit.coarse : &fit.sample, NULL, 0, PENALIZED, &result);
 		if (FitIsMaximum(result.status))
 			KeepFit(&fit, k, &result);
 		else

@@ -133,6 +133,25 @@ SumRegularGroup(const ClvPoint *point, const ClvPoint *end, const double *log_at
 	}
 }
 
+/* ln Γ(base + n) / Γ(base) and its derivative, for an n that rises from group to group. */
+typedef struct RisingGamma
+{
+	double base;
+	double n;
+	double log;
+	double slope;
+} RisingGamma;
+
+static void
+RaiseGamma(RisingGamma *gamma, double n)
+{
+	if (n < gamma->n)
+		*gamma = (RisingGamma){.base = gamma->base};
+	gamma->log += LogGammaRatio(gamma->base + gamma->n, n - gamma->n);
+	gamma->slope += DigammaDifference(gamma->base + gamma->n, n - gamma->n);
+	gamma->n = n;
+}
+
 static double
 BgLogLikelihood(const ClvSample *sample, ClvFamily family, const double *parameters,
 				double *gradient)
@@ -143,6 +162,10 @@ BgLogLikelihood(const ClvSample *sample, ClvFamily family, const double *paramet
 	double b = parameters[CLV_B];
 	double *log_at = sample->scratch;
 	double *inverse_at = sample->scratch + sample->ntimes;
+	double log_alpha = log(alpha);
+	RisingGamma of_r = {.base = r};
+	RisingGamma of_b = {.base = b};
+	RisingGamma of_ab = {.base = a + b};
 	double total = 0;
 
 	memset(gradient, 0, CLV_PARAMETERS * sizeof(double));
@@ -159,8 +182,6 @@ BgLogLikelihood(const ClvSample *sample, ClvFamily family, const double *paramet
 		double k = r + events;
 		double survivors; /* b + y - 1 */
 		double log_drop;
-		double by_b;
-		double by_ab;
 		BgSums sums;
 
 		CHECK_FOR_INTERRUPTS();
@@ -178,15 +199,14 @@ BgLogLikelihood(const ClvSample *sample, ClvFamily family, const double *paramet
 			SumRegularGroup(sample->points + first, sample->points + end, log_at, inverse_at,
 							&phases, log_drop, y == 0, &sums);
 		}
-		by_b = DigammaDifference(b, y);
-		by_ab = DigammaDifference(a + b, y);
-		total += sums.value + sums.weight * (LogGammaRatio(r, events) - events * log(alpha) +
-											 LogGammaRatio(b, y) - LogGammaRatio(a + b, y));
-		gradient[CLV_R] +=
-			sums.weight * DigammaDifference(r, events) - sums.log_time + sums.by_shape;
+		RaiseGamma(&of_r, events);
+		RaiseGamma(&of_b, y);
+		RaiseGamma(&of_ab, y);
+		total += sums.value + sums.weight * (of_r.log - events * log_alpha + of_b.log - of_ab.log);
+		gradient[CLV_R] += sums.weight * of_r.slope - sums.log_time + sums.by_shape;
 		gradient[CLV_ALPHA] += sums.weight * r / alpha - k * sums.inverse_time + sums.by_alpha;
-		gradient[CLV_A] += sums.lost / a - sums.weight * by_ab;
-		gradient[CLV_B] += sums.weight * (by_b - by_ab);
+		gradient[CLV_A] += sums.lost / a - sums.weight * of_ab.slope;
+		gradient[CLV_B] += sums.weight * (of_b.slope - of_ab.slope);
 		if (y > 0)
 			gradient[CLV_B] -= sums.lost / survivors;
 	}

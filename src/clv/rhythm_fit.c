@@ -28,13 +28,30 @@ ConstantOf(int k, double gaps, double log_gaps)
 	return (k - 1) * log_gaps - gaps * lgamma(k);
 }
 
+/* The samples of a fit, and what it has learnt. */
+typedef struct RhythmFit
+{
+	RhythmSample *sample;
+	RhythmSample *coarse;
+	double gaps;
+	double log_gaps;
+	double curvature[RHYTHM_PARAMETERS * RHYTHM_PARAMETERS]; /* see FitProblem */
+} RhythmFit;
+
+typedef enum Effort
+{
+	ROUGHLY, /* only climbing, on the coarse sample */
+	FULLY,
+	PENALIZED
+} Effort;
+
 /*
- * Finds the best a and b at one regularity, starting from `known` or, if that is NULL, from several
- * starts; false if there is no maximum.
+ * Finds the best a and b at one regularity, starting where a fit at another one ended or, if that
+ * is NULL, from several starts; false if there is no maximum.
  */
 static bool
-FitAtRegularity(int k, RhythmSample *sample, RhythmSample *coarse, double gaps, double log_gaps,
-				bool penalized, const FitResult *known, FitResult *result)
+FitAtRegularity(RhythmFit *fit, int k, Effort effort, const FitResult *known, int known_k,
+				FitResult *result)
 {
 	static const double shapes[] = {1, 0.4, 3, 8};
 	/* ln(a, b) by ln(a, a/b): an edge where all customers have the same rate */
@@ -42,55 +59,94 @@ FitAtRegularity(int k, RhythmSample *sample, RhythmSample *coarse, double gaps, 
 	FitProblem problem = {.nparameters = RHYTHM_PARAMETERS,
 						  .npositive = RHYTHM_PARAMETERS,
 						  .basis = basis,
-						  .likelihood = RhythmLogLikelihood};
+						  .likelihood = RhythmLogLikelihood,
+						  .sample = fit->sample,
+						  .coarse = fit->coarse,
+						  .weight = fit->sample->customers->weight,
+						  .nstarts = lengthof(shapes),
+						  .penalized = effort == PENALIZED,
+						  .roughly = effort == ROUGHLY,
+						  .curvature = fit->curvature};
 
-	sample->k = coarse->k = k;
-	sample->constant = coarse->constant = ConstantOf(k, gaps, log_gaps);
-	problem.sample = sample;
-	problem.coarse = coarse;
-	problem.weight = sample->customers->weight;
-	problem.penalized = penalized;
-	problem.nstarts = known ? 1 : lengthof(shapes);
+	fit->sample->k = fit->coarse->k = k;
+	fit->sample->constant = fit->coarse->constant = ConstantOf(k, fit->gaps, fit->log_gaps);
 	for (int s = 0; s < problem.nstarts; s++)
 	{
 		/* the unit of time is the mean gap, so the mean rate a/b is about k */
-		problem.start[s][0] = known ? known->parameters[0] : shapes[s];
-		problem.start[s][1] = known ? known->parameters[0] / known->parameters[1] : k;
+		problem.start[s][0] = shapes[s];
+		problem.start[s][1] = k;
 	}
+	/* at an edge the likelihood is level, and may rise elsewhere */
+	if (known && (effort == FULLY || known->status == FIT_CONVERGED))
+	{
+		problem.nstarts = 1;
+		problem.start[0][0] = known->parameters[0];
+		problem.start[0][1] = known->parameters[0] / known->parameters[1] * k / known_k;
+	}
+	else
+		memset(fit->curvature, 0, sizeof(fit->curvature));
 	MaximizeLikelihood(&problem, result);
 	return FitIsMaximum(result->status);
 }
 
-/* Tries every regularity on the coarse sample, then those close to the best on the whole sample. */
+/* Puts a fit at one regularity into the model if it is the best one so far. */
 static void
-FitRegularities(RhythmModel *model, RhythmSample *sample, RhythmSample *coarse, double log_gaps,
-				bool penalized)
+KeepIfBest(RhythmModel *model, int k, const FitResult *result)
 {
-	double gaps = (double) model->gaps;
-	FitResult result[MAX_REGULARITY + 1];
-	bool found[MAX_REGULARITY + 1];
-	double best = -INFINITY;
+	if (!FitIsMaximum(result->status) ||
+		(model->status != FIT_FAILED && result->log_likelihood <= model->log_likelihood))
+		return;
+	model->status = result->status;
+	model->regularity = k;
+	model->log_likelihood = result->log_likelihood;
+	memcpy(model->parameters, result->parameters, sizeof(model->parameters));
+	memcpy(model->covariance, result->covariance, sizeof(model->covariance));
+}
+
+/*
+ * Climbs at every regularity on the coarse sample, each time from where the last one ended; then
+ * those that come close to the best are fitted.
+ */
+static void
+FitRegularities(RhythmModel *model, RhythmFit *fit)
+{
+	FitResult rough[MAX_REGULARITY + 1];
+	bool left[MAX_REGULARITY + 1] = {false};
+	double best;
 
 	for (int k = 1; k <= MAX_REGULARITY; k++)
+		left[k] =
+			FitAtRegularity(fit, k, ROUGHLY, left[k - 1] ? &rough[k - 1] : NULL, k - 1, &rough[k]);
+	/* the next best, should those have no maximum */
+	do
 	{
-		found[k] = FitAtRegularity(k, coarse, coarse, gaps, log_gaps, penalized, NULL, &result[k]);
-		if (found[k])
-			best = Max(best, result[k].log_likelihood);
-	}
+		best = -INFINITY;
+		for (int k = 1; k <= MAX_REGULARITY; k++)
+			if (left[k])
+				best = Max(best, rough[k].log_likelihood);
+		for (int k = 1; k <= MAX_REGULARITY; k++)
+		{
+			FitResult result;
+
+			if (!left[k] || rough[k].log_likelihood <= best - CLOSE_ENOUGH)
+				continue;
+			left[k] = false;
+			(void) FitAtRegularity(fit, k, FULLY, &rough[k], k, &result);
+			KeepIfBest(model, k, &result);
+		}
+	} while (model->status == FIT_FAILED && best > -INFINITY);
+}
+
+/* The same as a fallback, with a penalty. */
+static void
+FitPenalized(RhythmModel *model, RhythmFit *fit)
+{
 	for (int k = 1; k <= MAX_REGULARITY; k++)
 	{
-		FitResult guess = result[k];
+		FitResult result;
 
-		if (!found[k] || guess.log_likelihood <= best - CLOSE_ENOUGH ||
-			(sample != coarse && !FitAtRegularity(k, sample, coarse, gaps, log_gaps, penalized,
-												  penalized ? NULL : &guess, &result[k])) ||
-			(model->status != FIT_FAILED && result[k].log_likelihood <= model->log_likelihood))
-			continue;
-		model->status = result[k].status;
-		model->regularity = k;
-		model->log_likelihood = result[k].log_likelihood;
-		memcpy(model->parameters, result[k].parameters, sizeof(model->parameters));
-		memcpy(model->covariance, result[k].covariance, sizeof(model->covariance));
+		(void) FitAtRegularity(fit, k, PENALIZED, NULL, 0, &result);
+		KeepIfBest(model, k, &result);
 	}
 }
 
@@ -101,8 +157,7 @@ FitRhythm(SummaryState *state, RhythmModel *model)
 	ClvSample customers;
 	RhythmSample sample;
 	RhythmSample coarse_sample;
-	RhythmSample *coarse = &sample;
-	double log_gaps = 0;
+	RhythmFit fit = {.sample = &sample, .coarse = &sample};
 	double days = 0;
 	double scale;
 	int64 repeaters = 0;
@@ -125,7 +180,7 @@ FitRhythm(SummaryState *state, RhythmModel *model)
 		if (FIT_KIND(entry->key) != FIT_GAP)
 			continue;
 		model->gaps += entry->weight;
-		log_gaps += (double) entry->weight * log((double) gap);
+		fit.log_gaps += (double) entry->weight * log((double) gap);
 	}
 	/* the unit of time: days seen, silences included, over gaps; 1 if nothing was seen */
 	scale = days > 0 ? days / ((double) model->gaps + 1) : 1;
@@ -134,15 +189,16 @@ FitRhythm(SummaryState *state, RhythmModel *model)
 	IndexTimes(&customers);
 	coarse_sample.customers = CoarseClvSample(&customers, COARSE_TIMES);
 	if (coarse_sample.customers != &customers)
-		coarse = &coarse_sample;
-	log_gaps -= (double) model->gaps * log(scale);
+		fit.coarse = &coarse_sample;
+	fit.gaps = (double) model->gaps;
+	fit.log_gaps -= fit.gaps * log(scale);
 
 	model->status = FIT_FAILED;
 	if (repeaters >= FEW_REPEATERS)
-		FitRegularities(model, &sample, coarse, log_gaps, false);
+		FitRegularities(model, &fit);
 	if (model->status == FIT_FAILED)
 	{
-		FitRegularities(model, &sample, coarse, log_gaps, true);
+		FitPenalized(model, &fit);
 		if (FitIsMaximum(model->status))
 			model->status = repeaters < FEW_REPEATERS ? FIT_FEW_REPEATERS : FIT_NO_MAXIMUM;
 	}
