@@ -29,6 +29,18 @@ SELECT cell, segment(score, (SELECT compile_scheme('standard'))), p.segment
 FROM cell LEFT JOIN published p ON cell = ANY (string_to_array(cells, ' '))
 WHERE segment(score, (SELECT compile_scheme('standard'))) IS DISTINCT FROM p.segment
 ORDER BY cell;
+-- a copy can have them back
+BEGIN;
+INSERT INTO scheme (name, bins) SELECT 'usual', bins FROM scheme WHERE name = 'standard';
+INSERT INTO scheme_rule SELECT 'usual', position, segment, r_from, r_to, f_from, f_to, m_from, m_to, cells, description, strategy, lifecycle, condition FROM scheme_rule WHERE scheme = 'standard';
+UPDATE scheme_rule SET cells = CASE segment
+		WHEN 'At Risk' THEN cells || '{145}'
+		WHEN 'Can''t Lose' THEN array_remove(cells, '145') || '{113,114,115,214,215}'
+		ELSE ARRAY(SELECT c FROM unnest(cells) c WHERE c NOT IN ('113', '114', '115', '214', '215')) END
+	WHERE scheme = 'usual' AND segment IN ('At Risk', 'Can''t Lose', 'Hibernating');
+SELECT count(*) FILTER (WHERE segment(score, (SELECT compile_scheme('usual'))) IS DISTINCT FROM p.segment) AS differing, count(*)
+FROM cell LEFT JOIN published p ON cell = ANY (string_to_array(cells, ' '));
+ROLLBACK;
 
 CREATE TEMP TABLE published_rf (segment, pattern) AS VALUES
 	('Hibernating', '[12][12]'), ('At Risk', '[12][34]'), ('Can''t Lose', '[12]5'), ('About To Sleep', '3[12]'), ('Need Attention', '33'),
