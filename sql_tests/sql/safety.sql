@@ -142,6 +142,25 @@ BEGIN
 		FROM people p, LATERAL (SELECT p.a) r);
 END $$;
 DROP TABLE people;
+-- what is kept from row to row does not stay behind in a row: thresholds that are no amounts; labels that are other ones the next time
+SELECT DISTINCT crm_profile_internal.value_decile('{2025-01-01: 5}', '2025-12-31', false, ARRAY['-Infinity', 1 + 0.123456789 * (i / i), repeat('9', 300)::numeric + 0 * i]) AS decile FROM generate_series(1, 100) i;
+DO $$
+DECLARE
+	h CONSTANT purchase_history := '{2025-01-01: 5}';
+	rfm CONSTANT rfm_model := (SELECT rfm_fit(h, '2025-12-31'));
+	scheme CONSTANT segment_scheme := compile_scheme('standard');
+	clv CONSTANT clv_model := '{"model": "bg/nbd", "parameters": [0.243, 4.414, 0.793, 2.426]}';
+	here CONSTANT text := crm_profile_internal.segment_on_day(h, rfm, '2025-12-31', scheme, 90, clv);
+	labels text[];
+	found text[];
+	one text;
+BEGIN
+	FOREACH labels SLICE 1 IN ARRAY ARRAY[[here], ['none'], [here]] LOOP
+		one := crm_profile_internal.segment_among(h, rfm, '2025-12-31', scheme, 90, clv, labels);
+		found := array_append(found, coalesce((one = here)::text, 'null'));
+	END LOOP;
+	RAISE WARNING '% among itself, none, itself: %', here, found;
+END $$;
 -- a card with more bins than fit
 CREATE TABLE many AS SELECT i, i % 2 = 0 AS t, (SELECT array_agg('m' || j) FROM generate_series(1, 32) j WHERE (i % 2 = 0) <> (i % (j + 5) = 0)) AS s FROM generate_series(1, 400) i;
 DO $$

@@ -36,10 +36,10 @@ InitReceiver(DestReceiver *receiver, bool (*receive)(TupleTableSlot *row, DestRe
 			 void (*startup)(DestReceiver *self, int operation, TupleDesc columns));
 
 /*
- * The same with rows that are taken by and by: BeginQuery, NextQueryRows for the next `most` rows,
- * of which it returns how many there were, and EndQuery.  In between the query belongs to the one
- * that calls it, in whose memory context it is, and ends with that.  A cursor would not do: COMMIT,
- * ROLLBACK TO and CLOSE ALL end cursors in an order of their own.
+ * A query as that of RunQuery, whose rows are taken by and by: NextQueryRows sends at most so many
+ * to the receiver, and returns how many there were.  The query lies in the memory context in which
+ * it begins.  It has no portal, which may end before its reader: with COMMIT, CLOSE ALL, or the
+ * savepoint in which a cursor was first fetched from.
  */
 struct QueryDesc;
 extern struct QueryDesc *

@@ -53,6 +53,21 @@ AlignedVarlena(Datum value)
 	return copy;
 }
 
+struct varlena *
+CopyToRecognize(const struct varlena *came)
+{
+	if (VARATT_IS_EXTERNAL(came) && !VARATT_IS_EXTERNAL_ONDISK(came))
+		return NULL;
+	return memcpy(palloc(VARSIZE_ANY(came)), came, VARSIZE_ANY(came));
+}
+
+bool
+IsRecognized(const struct varlena *kept, const struct varlena *came)
+{
+	return kept != NULL && VARSIZE_ANY(kept) == VARSIZE_ANY(came) &&
+		   memcmp(kept, came, VARSIZE_ANY(came)) == 0;
+}
+
 Datum
 RowDatum(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 {

@@ -17,6 +17,13 @@ extern MemoryContext AggregateContext(FunctionCallInfo fcinfo, const char *funct
  */
 extern void *AlignedVarlena(Datum value);
 
+/*
+ * A copy of a datum, as it came, by which it is recognized when it comes again; NULL if it cannot
+ * be: a pointer to another place in memory does not identify what is there later.
+ */
+extern struct varlena *CopyToRecognize(const struct varlena *came);
+extern bool IsRecognized(const struct varlena *kept, const struct varlena *came);
+
 /* Makes the row that a function returns. */
 extern Datum RowDatum(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 

@@ -30,8 +30,9 @@ typedef struct SegmentModels
 	ModelCache later;
 	ModelCache segments;
 	ModelCache clv;
-	bool *wanted;    /* by position in the scheme, from 0 for none */
-	int64 decodings; /* of `segments` when that was set; 0: it was not */
+	bool *wanted;           /* by position in the scheme, from 0 for none */
+	struct varlena *labels; /* as they came when that was set; NULL: it was not */
+	int64 decodings;        /* of `segments` when that was set */
 } SegmentModels;
 
 /* ---------- the segment on a day ---------- */
@@ -175,21 +176,31 @@ segment_on_day_strict(PG_FUNCTION_ARGS)
 
 /* Notes which segments of a scheme are among those labels. */
 static void
-SetWanted(SegmentModels *models, const SegmentScheme *scheme, ArrayType *labels,
-		  MemoryContext context)
+SetWanted(SegmentModels *models, const SegmentScheme *scheme, Datum labels, MemoryContext context)
 {
+	MemoryContext caller;
 	Datum *values;
 	bool *nulls;
 	int n;
 
+	/* an error on the way must not leave behind what looks valid */
+	if (models->labels != NULL)
+		pfree(models->labels);
+	models->labels = NULL;
 	if (models->wanted != NULL)
 		pfree(models->wanted);
+	models->wanted = NULL;
 	models->wanted = MemoryContextAllocZero(context, scheme->nsegments + 1);
-	deconstruct_array(labels, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	deconstruct_array(DatumGetArrayTypeP(labels), TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls,
+					  &n);
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < scheme->nsegments && !nulls[i]; j++)
 			models->wanted[j + 1] |= DatumGetBool(DirectFunctionCall2Coll(
 				texteq, C_COLLATION_OID, values[i], PointerGetDatum(scheme->labels[j])));
+	models->decodings = models->segments.decodings;
+	caller = MemoryContextSwitchTo(context);
+	models->labels = CopyToRecognize((const struct varlena *) DatumGetPointer(labels));
+	MemoryContextSwitchTo(caller);
 }
 
 /* (history, rfm_model, day, scheme, active_days, clv_model, labels) */
@@ -199,13 +210,13 @@ segment_among(PG_FUNCTION_ARGS)
 {
 	SegmentModels *models = SegmentModelsOf(fcinfo);
 	const SegmentScheme *scheme = OptionalModel(fcinfo, &SegmentSchemeFormat, &models->segments, 3);
+	Datum labels = PG_GETARG_DATUM(6);
 	LapseRule rule;
 	int position;
 
-	if (models->decodings != models->segments.decodings || models->wanted == NULL ||
-		!get_fn_expr_arg_stable(fcinfo->flinfo, 6))
-		SetWanted(models, scheme, PG_GETARG_ARRAYTYPE_P(6), fcinfo->flinfo->fn_mcxt);
-	models->decodings = models->segments.decodings;
+	if (models->decodings != models->segments.decodings ||
+		!IsRecognized(models->labels, (const struct varlena *) DatumGetPointer(labels)))
+		SetWanted(models, scheme, labels, fcinfo->flinfo->fn_mcxt);
 	position = WantedSegmentOnDay(
 		PG_GETARG_HISTORY(0), OptionalModel(fcinfo, &RfmModelFormat, &models->earlier, 1),
 		CheckedDay(PG_GETARG_DATEADT(2), "as_of"), scheme,

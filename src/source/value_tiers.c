@@ -363,7 +363,8 @@ ReadDeciles(Deciles *deciles, struct varlena *came)
 	/* an error on the way must not leave behind what looks valid */
 	deciles->array = NULL;
 	MemoryContextReset(deciles->context);
-	deconstruct_array(DatumGetArrayTypeP(PointerGetDatum(came)), NUMERICOID, -1, false,
+	/* a copy: numbers that are no amounts stay where they are */
+	deconstruct_array(DatumGetArrayTypePCopy(PointerGetDatum(came)), NUMERICOID, -1, false,
 					  TYPALIGN_INT, &elements, &nulls, &deciles->n);
 	deciles->from = palloc(deciles->n * sizeof(LeastValue));
 	for (int i = 0; i < deciles->n; i++)
@@ -373,9 +374,7 @@ ReadDeciles(Deciles *deciles, struct varlena *came)
 							errmsg("thresholds of deciles must not be NULL")));
 		deciles->from[i] = LeastValueOf(elements[i]);
 	}
-	/* a pointer to another place in memory does not identify what is there later */
-	if (!VARATT_IS_EXTERNAL(came) || VARATT_IS_EXTERNAL_ONDISK(came))
-		deciles->array = memcpy(palloc(VARSIZE_ANY(came)), came, VARSIZE_ANY(came));
+	deciles->array = CopyToRecognize(came);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -393,8 +392,7 @@ DecilesArgument(FunctionCallInfo fcinfo, int argument)
 			AllocSetContextCreate(function->fn_mcxt, "deciles", ALLOCSET_SMALL_SIZES);
 		function->fn_extra = deciles;
 	}
-	if (deciles->array == NULL || VARSIZE_ANY(deciles->array) != VARSIZE_ANY(came) ||
-		memcmp(deciles->array, came, VARSIZE_ANY(came)) != 0)
+	if (!IsRecognized(deciles->array, came))
 		ReadDeciles(deciles, came);
 	return deciles;
 }
