@@ -147,10 +147,36 @@ BEGIN
 	EXECUTE format('SELECT md5(string_agg(q::text, E''\n'' ORDER BY q::text COLLATE "C")) FROM (%s) q', query) INTO result;
 	RETURN result;
 END $$;
+-- partitions, by the customer or not, one of them foreign; a foreign server that computes the aggregate, and one that does not
+CREATE TABLE parted (LIKE few) PARTITION BY HASH (c);
+CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE daily (LIKE few) PARTITION BY RANGE (t);
+CREATE TABLE daily_0 PARTITION OF daily FOR VALUES FROM (MINVALUE) TO ('2024-03-01 UTC');
+CREATE TABLE there AS SELECT * FROM few WHERE t >= '2024-03-01 UTC';
+CREATE EXTENSION postgres_fdw SCHEMA history_agg;
+DO $$ BEGIN
+	EXECUTE format('CREATE SERVER plain FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host %L, port %L, dbname %L)',
+		split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), current_database());
+	EXECUTE format('CREATE SERVER computing FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host %L, port %L, dbname %L, extensions ''crm_profile'')',
+		split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), current_database());
+END $$;
+CREATE USER MAPPING FOR CURRENT_USER SERVER plain;
+CREATE USER MAPPING FOR CURRENT_USER SERVER computing;
+CREATE FOREIGN TABLE daily_1 PARTITION OF daily FOR VALUES FROM ('2024-03-01 UTC') TO (MAXVALUE) SERVER plain OPTIONS (schema_name 'history_agg', table_name 'there');
+CREATE FOREIGN TABLE pulled (c int, d date, a numeric) SERVER plain OPTIONS (schema_name 'history_agg', table_name 'few');
+CREATE FOREIGN TABLE computed (c int, d date, a numeric) SERVER computing OPTIONS (schema_name 'history_agg', table_name 'few');
+INSERT INTO parted SELECT * FROM few;
+INSERT INTO daily SELECT * FROM few WHERE t < '2024-03-01 UTC';
+ANALYZE parted, daily, pulled, computed;
+INSERT INTO shape SELECT 10 + n, format('SELECT c, purchase_history_agg(d, a) AS h FROM %s GROUP BY c', relation) FROM unnest(ARRAY['parted', 'daily', 'pulled', 'computed']) WITH ORDINALITY r(relation, n);
 CREATE TABLE bulk AS SELECT n, way(query), rows_of(query) FROM shape;
 SET crm_profile.enable_history_aggregate = off;
 SELECT b.n, b.way, b.rows_of = rows_of(s.query) AS same, way(s.query) AS off FROM bulk b JOIN shape s USING (n) ORDER BY n;
 RESET crm_profile.enable_history_aggregate;
+SET enable_partitionwise_aggregate = on;
+SELECT count(DISTINCT rows_of) AS answers FROM (SELECT rows_of FROM bulk WHERE n = 1 OR n > 10 UNION ALL SELECT rows_of(query) FROM shape WHERE n > 10) a;
+RESET enable_partitionwise_aggregate;
 RESET max_parallel_workers_per_gather;
 
 -- grouping() is left to PostgreSQL's own nodes, and the aggregate needs the right to run it, as in plain SQL
