@@ -1125,6 +1125,19 @@ CREATE FUNCTION crm_profile_internal.source_amount(src crm_profile.source_defini
 		THEN format('round((%s)::numeric, %s)', expression, coalesce(src.amount_scale, 2)) ELSE format('(%s)', expression) END;
 COMMENT ON FUNCTION crm_profile_internal.source_amount IS 'an expression for amounts or costs, rounded if its type is not exact or amount_scale is set';
 
+CREATE FUNCTION crm_profile_internal.source_check_traits(orders regclass, warn boolean) RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	traits record := crm_profile_internal.query_traits(format('TABLE %s', orders));
+BEGIN
+	IF traits.locks_rows THEN
+		PERFORM crm_profile_internal.source_argument_error('orders', 'it locks rows', 'A source only reads.', 'Leave out FOR UPDATE, FOR SHARE and the like, also in the views that it reads.');
+	ELSIF traits.arbitrary IS NOT NULL AND warn THEN
+		RAISE WARNING 'the orders may be other rows each time: they have %', traits.arbitrary
+			USING DETAIL = 'Each refresh counts the rows that it gets then.', HINT = 'Say which rows are meant, by WHERE or ORDER BY.';
+	END IF;
+END $$; -- an error if a view of orders locks rows; a WARNING if it may have other rows each time
+
 CREATE FUNCTION crm_profile_internal.source_resolve(src crm_profile.source_definition, look_for_lines boolean) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' AS $$
 DECLARE
@@ -1144,7 +1157,6 @@ DECLARE
 	rows text;
 	inferred crm_profile_internal.order_columns;
 	lines record;
-	traits record;
 	told text;
 	days CONSTANT oid[] := ARRAY['date', 'timestamp', 'timestamptz']::regtype[]::oid[];
 	amounts CONSTANT oid[] := ARRAY['numeric', 'int2', 'int4', 'int8', 'float4', 'float8', 'money']::regtype[]::oid[];
@@ -1193,19 +1205,14 @@ BEGIN
 		END;
 		PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
 		orders := format('%I.source_orders', src.name)::regclass;
-		traits := crm_profile_internal.query_traits(format('TABLE %s', orders::regclass));
-		IF traits.locks_rows THEN
-			PERFORM crm_profile_internal.source_argument_error('orders', 'it locks rows', 'A source only reads.', 'Leave out FOR UPDATE, FOR SHARE and the like, also in the views that it reads.');
-		ELSIF traits.arbitrary IS NOT NULL AND look_for_lines THEN
-			RAISE WARNING 'the query of orders may give other rows each time: it has %', traits.arbitrary
-				USING DETAIL = 'Each refresh counts the rows that it gives then.', HINT = 'Say which rows are meant, by WHERE or ORDER BY.';
-		END IF;
+		PERFORM crm_profile_internal.source_check_traits(orders, look_for_lines);
 		orders_sql := format('(%s) AS orders', src.orders);
 		IF crm_profile_internal.is_elsewhere(orders) THEN
 			orders := crm_profile_internal.source_orders_elsewhere(src.name, src.orders, path);
 		END IF;
 	ELSE
 		orders := crm_profile_internal.source_relation('orders', src.orders, path);
+		PERFORM crm_profile_internal.source_check_traits(orders, look_for_lines);
 		orders_sql := orders::regclass::text;
 		src.orders := orders_sql;
 	END IF;

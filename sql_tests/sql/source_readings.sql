@@ -135,6 +135,7 @@ CREATE TABLE sale (id int PRIMARY KEY, client int, day date, total numeric);
 INSERT INTO sale SELECT i, 1 + i % 3, date '2025-01-01' + i, 10 FROM generate_series(1, 9) i;
 CREATE TEMP TABLE passing AS SELECT * FROM sale;
 CREATE VIEW locking AS SELECT * FROM sale FOR SHARE;
+CREATE VIEW "some" AS SELECT * FROM sale LIMIT 5;
 CREATE FUNCTION given(query text) RETURNS text LANGUAGE plpgsql SET search_path = said, pg_temp AS $$
 DECLARE
 	orders text;
@@ -173,6 +174,7 @@ SELECT given('WITH RECURSIVE q AS (SELECT * FROM sale) SELECT * FROM q');
 SELECT given('SELECT id, client, day, generate_series(1, 2) AS total FROM sale');
 -- what is, but may have other rows each time
 SELECT given('SELECT * FROM sale LIMIT 5');
+SELECT given('"some"');
 SELECT given('SELECT * FROM (SELECT DISTINCT ON (client) * FROM sale) q');
 SELECT given('SELECT * FROM sale ORDER BY id LIMIT 5');
 SELECT given('SELECT * FROM sale LIMIT ALL');
