@@ -829,8 +829,9 @@ BEGIN
 			WHEN (seen ->> 'year first')::bigint THEN CASE (seen ->> 'filled')::bigint WHEN (seen ->> 'zoned')::bigint THEN form || '::timestamptz' WHEN (seen ->> 'timed')::bigint THEN form || '::timestamp' ELSE format('to_date(%s, ''YYYY-MM-DD'')', form) END
 			WHEN (seen ->> 'slashed')::bigint THEN format('to_date(%s, ''YYYY/MM/DD'')', form)
 			WHEN (seen ->> 'named')::bigint THEN format('to_date(%s, ''DD Mon YYYY'')', form)
+			-- where the values do not tell which is the month, DateStyle does
 			WHEN (seen ->> 'parts')::bigint THEN CASE WHEN seen ->> 'signs' = '1' THEN (SELECT format(CASE WHEN seen ->> 'timed' = seen ->> 'filled' THEN 'to_timestamp(%s, ''%s HH24:MI%s'')' ELSE 'to_date(%s, ''%s'')' END, form,
-					replace(CASE WHEN (seen ->> 'second')::integer > 12 THEN 'MM.DD.' ELSE 'DD.MM.' END || CASE WHEN (seen ->> 'short')::boolean THEN 'YY' ELSE 'YYYY' END, '.', seen ->> 'sign'), CASE WHEN seen ->> 'seconds' = seen ->> 'filled' THEN ':SS' ELSE '' END)) END END];
+					replace(CASE WHEN (seen ->> 'second')::integer > 12 OR (seen ->> 'first')::integer <= 12 AND seen ->> 'sign' <> '.' AND current_setting('datestyle') !~ 'DMY' THEN 'MM.DD.' ELSE 'DD.MM.' END || CASE WHEN (seen ->> 'short')::boolean THEN 'YY' ELSE 'YYYY' END, '.', seen ->> 'sign'), CASE WHEN seen ->> 'seconds' = seen ->> 'filled' THEN ':SS' ELSE '' END)) END END];
 	END IF;
 	-- the first that reads what is there
 	FOREACH form IN ARRAY array_remove(forms, NULL) LOOP
@@ -1133,7 +1134,7 @@ BEGIN
 	IF traits.locks_rows THEN
 		PERFORM crm_profile_internal.source_argument_error('orders', 'it locks rows', 'A source only reads.', 'Leave out FOR UPDATE, FOR SHARE and the like, also in the views that it reads.');
 	ELSIF traits.arbitrary IS NOT NULL AND warn THEN
-		RAISE WARNING 'the orders may be other rows each time: they have %', traits.arbitrary
+		RAISE WARNING 'the orders may be other rows each time: %', traits.arbitrary
 			USING DETAIL = 'Each refresh counts the rows that it gets then.', HINT = 'Say which rows are meant, by WHERE or ORDER BY.';
 	END IF;
 END $$; -- an error if a view of orders locks rows; a WARNING if it may have other rows each time

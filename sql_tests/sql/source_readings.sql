@@ -63,6 +63,11 @@ SELECT days('31.01.2025 10:00', '01.02.2025 23:59', '31.12.2024 00:00');
 SELECT days('31.01.25', '01.02.25', '31.12.24');
 SELECT days('1/31/2025', '2/1/2025', '12/31/2024');
 SELECT days('31/01/2025', '01/02/2025', '31/12/2024');
+SET datestyle = 'ISO, MDY';
+SELECT days('01/02/2025', '03/04/2025');
+SET datestyle = 'ISO, DMY';
+SELECT days('01/02/2025', '03/04/2025');
+SET datestyle = ISO;
 SELECT days('31-Jan-2025', '01-Feb-2025', '31-Dec-2024');
 SELECT days('2025/01/31', '2025/2/1', '2024/12/31');
 SELECT days('20250131', '20250201', '20241231');
@@ -199,6 +204,9 @@ UPDATE sale SET total = 0 WHERE id = 5;
 UPDATE reminder SET due = 'soon' WHERE due = '2025-01-09';
 -- a refresh names the source and the arguments
 SELECT orders FROM crm_profile.refresh('s');
+SELECT * FROM crm_profile.profile_now('s', 3);
+SELECT count(*) > 10 AS figures FROM crm_profile.profile_now('s', 1);
+SELECT * FROM crm_profile.profile_now('s', 'three'::text);
 -- so do views, in their context
 \set SHOW_CONTEXT errors
 SELECT count(*) FROM s.due_actions;

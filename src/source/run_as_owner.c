@@ -453,7 +453,9 @@ RethrowUserError(MemoryContext context, const char *source, bool reads_orders, c
 		PG_RE_THROW();
 
 	FlushErrorState();
-	if ((renamed || faulty_row) && source != NULL && strncmp(error->message, "source ", 7) != 0)
+	/* messages of ours name the source */
+	if ((renamed || faulty_row) && source != NULL &&
+		strstr(error->message, psprintf("source \"%s\"", source)) == NULL)
 	{
 		const char *name = quote_literal_cstr(source);
 
@@ -465,8 +467,9 @@ RethrowUserError(MemoryContext context, const char *source, bool reads_orders, c
 						 name);
 		else
 		{
-			if (error->detail == NULL && computed != NULL)
-				error->detail = psprintf("It reads %s.", computed);
+			if (computed != NULL)
+				error->detail = psprintf("%s%sIt reads %s.", error->detail ? error->detail : "",
+										 error->detail ? " " : "", computed);
 			error->hint = psprintf("%s%sSELECT * FROM crm_profile.check_source(%s) counts such "
 								   "rows, and shows the argument that leaves them out.",
 								   error->hint ? error->hint : "", error->hint ? " " : "", name);
@@ -499,7 +502,8 @@ ActAsOwner(FunctionCallInfo fcinfo, LOCKMODE mode, bool by_name)
 	char *source;
 	Oid owner;
 	bool in_extension_script = creating_extension;
-	bool reads_orders = strcmp(function, "refresh") == 0;
+	bool reads_orders =
+		strcmp(function, "refresh") == 0 || strncmp(function, "profile_now", 11) == 0;
 	char *volatile computed = NULL;
 	volatile Datum result = (Datum) 0;
 
