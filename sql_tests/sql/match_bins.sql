@@ -67,9 +67,10 @@ FROM (SELECT chi_square, degrees_of_freedom AS df, p_value, adjusted_p_value FRO
 SELECT attribute, verdict FROM found WHERE attribute IN ('noise', 'income', 'age') ORDER BY 1;
 
 -- ---------------------------------------------------------------- match_prospects
+WITH encoding AS MATERIALIZED (SELECT profile_fit(c, '{"ignore": ["target"]}') AS pm FROM (SELECT income, age, job, target FROM person) c),
+	both_models AS MATERIALIZED (SELECT pm, (SELECT match_fit(profile(c, pm), target, pm, '{"special": {"income": [-999, 666666]}, "breaks": {"age": [30, 45, 60]}}') FROM (SELECT income, age, job, target FROM person) c) AS mm FROM encoding)
 SELECT count(*), bool_and(abs(m.score - match_score(profile(r, pm), mm)) < 1e-12) AS by_such_a_card
-FROM (SELECT *, (SELECT match_fit(profile(c, pm), target, pm, '{"special": {"income": [-999, 666666]}, "breaks": {"age": [30, 45, 60]}}') FROM (SELECT income, age, job, target FROM person) c) AS mm
-	FROM (SELECT profile_fit(c, '{"ignore": ["target"]}') AS pm FROM (SELECT income, age, job, target FROM person) c) x) y,
+FROM both_models,
 	match_prospects(NULL::int, 'SELECT id, target AS is_target, income, age, job FROM bins.person', 'SELECT id + 10000, income, age, job FROM bins.person WHERE id <= 100', options => '{"special": {"income": [-999, 666666]}, "breaks": {"age": [30, 45, 60]}}') m
 	JOIN person p ON p.id + 10000 = m.prospect, LATERAL (SELECT p.income, p.age, p.job) r;
 

@@ -15,9 +15,9 @@ SELECT count(*) FROM crm_profile.create_source('club_source', 'member', 'fee', a
 	attribute_options => '{"special": {"income": [-999]}, "breaks": {"age": [30, 45]}, "asymmetric": ["has_boat"]}');
 SELECT count(*) FROM crm_profile.refresh('club_source');
 -- scores are those of the plain functions with these options
-CREATE VIEW plain AS SELECT lead_no, crm_profile.match_score(crm_profile.profile(l, pm), mm) AS score
-	FROM (SELECT pm, (SELECT crm_profile.match_fit(crm_profile.profile(r, pm), b, pm, '{"special": {"income": [-999]}, "breaks": {"age": [30, 45]}}') FROM (SELECT m.id, (SELECT sum(amount) > 100 FROM fee WHERE member_id = m.id) AS b FROM member m) x JOIN member m USING (id), LATERAL (SELECT m.income, m.age, m.has_boat, m.town) r) AS mm
-		FROM (SELECT crm_profile.profile_fit(r, '{"range_count": 5, "kinds": {"town": "nominal"}, "asymmetric": ["has_boat"]}') AS pm FROM (SELECT income, age, has_boat, town FROM member) r) y) z, (SELECT lead_no, income, age, has_boat, town FROM lead) q, LATERAL (SELECT q.income, q.age, q.has_boat, q.town) l;
+CREATE VIEW plain AS WITH z AS MATERIALIZED (SELECT pm, (SELECT crm_profile.match_fit(crm_profile.profile(r, pm), b, pm, '{"special": {"income": [-999]}, "breaks": {"age": [30, 45]}}') FROM (SELECT m.id, (SELECT sum(amount) > 100 FROM fee WHERE member_id = m.id) AS b FROM member m) x JOIN member m USING (id), LATERAL (SELECT m.income, m.age, m.has_boat, m.town) r) AS mm
+		FROM (SELECT crm_profile.profile_fit(r, '{"range_count": 5, "kinds": {"town": "nominal"}, "asymmetric": ["has_boat"]}') AS pm FROM (SELECT income, age, has_boat, town FROM member) r) y)
+	SELECT lead_no, crm_profile.match_score(crm_profile.profile(l, pm), mm) AS score FROM z, (SELECT lead_no, income, age, has_boat, town FROM lead) q, LATERAL (SELECT q.income, q.age, q.has_boat, q.town) l;
 SELECT count(*), max(abs(p.score - v.score)) < 1e-12 AS as_plain FROM plain p JOIN club_source.prospect_match v ON v.prospect = p.lead_no;
 SELECT c.bin FROM club_source.model m, crm_profile.match_card(m.match) c WHERE c.attribute IN ('income', 'age') AND c.bin ~ '^(-999|up to 29|30 to 44|45 and more)$' ORDER BY 1;
 SELECT e.attribute FROM club_source.model m, jsonb_array_elements(m.profile::text::jsonb -> 'attributes') a, LATERAL (SELECT a ->> 'name' AS attribute) e WHERE a ? 'joint_absence';
