@@ -230,29 +230,57 @@ AmountAsFloat8(int128 amount, int scale)
 	return TotalAsDouble(amount) / (double) PowerOfTen[scale];
 }
 
+/*
+ * The amounts in a window and in the one before it; false without a purchase by its end.  Days are
+ * read from the end, since most windows end late.
+ */
+static bool
+AmountsInTurn(const PurchaseHistory *history, HistoryWindow now, DateADT before, int128 *recent,
+			  int128 *earlier, int *scale)
+{
+	int64 ndays;
+	PurchaseDay *decoded = NULL;
+	const PurchaseDay *days = RecallDays(history, &ndays, scale);
+	bool purchased = false;
+
+	if (days == NULL)
+	{
+		*scale = HistoryScale(history);
+		days = decoded = DecodeHistory(history, *scale, &ndays);
+	}
+	*recent = *earlier = 0;
+	for (int64 i = ndays - 1; i >= 0 && !(purchased && days[i].day <= before); i--)
+	{
+		if (days[i].day > now.as_of)
+			continue;
+		purchased |= days[i].orders > 0;
+		if (days[i].day > now.after)
+			*recent += days[i].amount;
+		else if (days[i].day > before)
+			*earlier += days[i].amount;
+	}
+	if (decoded != NULL)
+		pfree(decoded);
+	return purchased;
+}
+
 PG_FUNCTION_INFO_V1(trend);
 Datum
 trend(PG_FUNCTION_ARGS)
 {
-	PurchaseHistory *history = PG_GETARG_HISTORY(0);
 	HistoryWindow now = WindowArguments(fcinfo);
-	HistoryWindow before;
-	const HistorySummary *recent;
-	const HistorySummary *earlier;
-	int128 amount;
+	DateADT before = DayBeforePeriod(now.after, PG_GETARG_INTERVAL_P(2));
+	int128 recent;
+	int128 earlier;
+	int scale;
 	double sum;
 
-	before.as_of = now.after;
-	before.after = DayBeforePeriod(before.as_of, PG_GETARG_INTERVAL_P(2));
-	recent = RecallSummary(history, now);
-	if (!recent->purchased)
+	if (!AmountsInTurn(PG_GETARG_HISTORY(0), now, before, &recent, &earlier, &scale))
 		PG_RETURN_NULL();
-	amount = recent->amount;
-	earlier = RecallSummary(history, before);
-	sum = AmountAsFloat8(amount + earlier->amount, earlier->scale);
+	sum = AmountAsFloat8(recent + earlier, scale);
 	if (sum <= 0)
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(AmountAsFloat8(amount - earlier->amount, earlier->scale) / sum);
+	PG_RETURN_FLOAT8(AmountAsFloat8(recent - earlier, scale) / sum);
 }
 
 PG_FUNCTION_INFO_V1(monthly_purchases);
