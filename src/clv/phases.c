@@ -121,9 +121,13 @@ typedef struct RegularPurchases
 	int phase;
 	double shape;
 	double ratio;
+	/* ω^l and ω^(l (phase+1)) for l = 1 … k/2; the other half are their conjugates */
+	double complex root[MAX_REGULARITY / 2 + 1];
+	double complex turn[MAX_REGULARITY / 2 + 1];
 } RegularPurchases;
 
 #define ALMOST_SURE 15.0 /* logit of p above which purchases after the second do not count */
+#define VANISHING -80.0  /* log of a term that does not count, whatever p */
 
 /*
  * Given p, logit p = s: (1 - G) / p purchases, G = E[(1-p)^m].  m is the whole part of events over
@@ -155,13 +159,21 @@ PurchasesGiven(double s, const void *given)
 			   p;
 	first = y * (k - 1 - phase) / k + LogMeanDecay(y) - LogMeanDecay(y / k) -
 			shape * log1p(ratio * -expm1(-y / k));
-	for (int l = 1; l < k; l++)
+	for (int l = 1; 2 * l <= k; l++)
 	{
-		double angle = 2 * M_PI * l / k;
-		double complex u = z * (cos(angle) + _Complex_I * sin(angle));
-		double complex turn = cos(angle * (phase + 1)) + _Complex_I * sin(angle * (phase + 1));
+		double complex rest = 1 - z * purchases->root[l];
+		double squared = creal(rest) * creal(rest) + cimag(rest) * cimag(rest);
+		/* of (1 + ratio rest)^-shape */
+		double size = -shape / 2 * log1p(ratio * (2 * creal(rest) + ratio * squared));
+		double angle;
+		double complex factor;
 
-		others += back / k * creal(turn / (1 - u) * cexp(-shape * clog(1 + ratio * (1 - u))));
+		if (size < VANISHING)
+			continue;
+		angle = -shape * atan2(ratio * cimag(rest), 1 + ratio * creal(rest));
+		factor = purchases->turn[l] * conj(rest);
+		others += (2 * l == k ? 1 : 2) * back / k * exp(size) / squared *
+				  (creal(factor) * cos(angle) - cimag(factor) * sin(angle));
 	}
 	return -expm1(first) / p - others;
 }
@@ -177,6 +189,13 @@ RegularPurchasesUntilDropout(int regularity, int phase, double shape, double rat
 		return 0;
 	if (terms < 4000 && shape * log1p(ratio) < 600)
 		return RegularSeries(regularity, phase, shape, ratio, a, b, 4 * (int) terms);
+	for (int l = 1; 2 * l <= regularity; l++)
+	{
+		double angle = 2 * M_PI * l / regularity;
+
+		purchases.root[l] = cos(angle) + _Complex_I * sin(angle);
+		purchases.turn[l] = cos(angle * (phase + 1)) + _Complex_I * sin(angle * (phase + 1));
+	}
 	/* p hardly varies */
 	if (Min(a, b) > 1e8)
 		return PurchasesGiven(log(a / b), &purchases);
