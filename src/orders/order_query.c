@@ -78,15 +78,18 @@ KeepCustomerBlock(OrderQuery *query, const bytea *block, Size memory)
 	memcpy(&header, VARDATA_ANY(block), sizeof(header));
 	store = &RunOfBlock(query, header.run)->store;
 	query->scale = header.scale;
-	if (DsaPointerIsValid(header.records))
+	if (header.block != NULL)
+		RecordStoreTakeBlock(store, header.block);
+	else if (DsaPointerIsValid(header.records))
 	{
 		Size before = query->pool->used;
 
-		RecordStoreTakeBlock(store, header.records);
+		RecordStoreTakeBlock(store, dsa_get_address(query->area, header.records));
 		query->given += query->pool->used - before;
-		return;
 	}
-	memcpy(RecordStoreAppend(store, size, header.scale), VARDATA_ANY(block) + sizeof(header), size);
+	else
+		memcpy(RecordStoreAppend(store, size, header.scale), VARDATA_ANY(block) + sizeof(header),
+			   size);
 	if (query->pool->used > memory + query->given)
 		RecordStoreSpill(store);
 }
@@ -99,7 +102,8 @@ FinishCustomers(OrderQuery *query)
 
 	if (query->orders == NULL)
 		return;
-	InitCustomerBlocks(&blocks, &query->task, &query->format, query->orders, query->pool, NULL);
+	InitCustomerBlocks(&blocks, &query->task, &query->format, query->orders, query->pool, true,
+					   NULL);
 	while ((block = NextCustomerBlock(&blocks)) != NULL)
 	{
 		KeepCustomerBlock(query, block, query->task.memory);
