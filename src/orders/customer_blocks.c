@@ -131,6 +131,7 @@ HandOn(CustomerBlocks *blocks, RecordStore *store)
 
 	if (blocks->here)
 		header.block = block;
+	block->participant = store->pool->participant;
 	SET_VARSIZE(bytes, size);
 	memcpy(VARDATA(bytes), &header, sizeof(header));
 	if (travels)
@@ -233,6 +234,8 @@ bytea *
 NextCustomerBlock(CustomerBlocks *blocks)
 {
 	CHECK_FOR_INTERRUPTS();
+	if (!blocks->here)
+		TakeReturned(blocks->orders);
 	if (OidIsValid(blocks->task->order_operator))
 		return NextBlockInOrder(blocks);
 	return NextBlockAsTheyCome(blocks);

@@ -17,6 +17,9 @@
 #define COMMON_PARTITIONS (PARTITIONS / 8)
 #define NO_HOME (-1)
 
+/* So many are left to the leader while workers end, at most half of its own. */
+#define KEPT_PARTITIONS 8
+
 /* So much of its memory may be on its way to others. */
 #define TRAVELLING_SHARE 16
 #define MIN_TRAVELLING 16
@@ -63,9 +66,10 @@ struct OrderPartitions
 
 	/* with other participants */
 	SharedPartitions *shared;
-	bool taking;    /* rows are still coming */
-	int travelling; /* blocks of this process that others have not given back */
-	int own_turn;   /* of the partitions that are at home here */
+	bool taking;       /* rows are still coming */
+	int travelling;    /* blocks of this process that others have not given back */
+	int own_turn;      /* of the partitions that are at home here, */
+	int kept_for_last; /* from this one on */
 };
 
 Size
@@ -413,14 +417,21 @@ HomeIsOpen(SharedPartitions *shared, int home)
 	return home != NO_HOME && home < (int) pg_atomic_read_u32(&shared->joined);
 }
 
-/* Takes back the blocks that others have read. */
-static void
+void
+ReturnBlock(SharedPartitions *shared, RecordBlock *block)
+{
+	PushBlock(&MailboxOf(shared, block->participant)->returned, block);
+}
+
+void
 TakeReturned(OrderPartitions *orders)
 {
 	RecordPool *pool = orders->pool;
-	RecordBlock *block =
-		TakeBlocks(&MailboxOf(orders->shared, pool->participant)->returned, pool->area);
+	RecordBlock *block;
 
+	if (orders->shared == NULL || pool->participant < 0)
+		return;
+	block = TakeBlocks(&MailboxOf(orders->shared, pool->participant)->returned, pool->area);
 	while (block != NULL)
 	{
 		RecordBlock *next = block->next;
@@ -486,7 +497,7 @@ ReceiveBlocks(OrderPartitions *orders)
 		RecordBlock *next = block->next;
 		Partition *partition = ReceiveBlock(orders, block);
 
-		PushBlock(&MailboxOf(shared, block->participant)->returned, block);
+		ReturnBlock(shared, block);
 		CheckMemory(orders, partition);
 		block = next;
 	}
@@ -563,30 +574,35 @@ LoadPartition(OrderPartitions *orders, RecordStore *stores, int nstores, int sou
 	orders->grouped = true;
 }
 
-/*
- * Makes the customers of a partition of all participants available, if its records are in files or
- * all in memory, as wanted; false: they are not, or there are none.
- */
+/* Whether a partition of all participants has purchases, and whether some are in files. */
 static bool
-LoadSharedPartition(OrderPartitions *orders, int number, bool from_files)
+HasPurchases(const OrderPartitions *orders, int number, bool *in_files)
+{
+	const SharedPartitions *shared = orders->shared;
+	const Partition *partition = &orders->partitions[number];
+	const SharedRecords *published = &shared->records[number * shared->participants];
+	bool in_memory = partition->store.first != NULL || partition->received != NULL;
+
+	*in_files = partition->store.file != NULL;
+	for (int i = 0; i < shared->participants; i++)
+	{
+		in_memory |= published[i].records > 0;
+		*in_files |= published[i].file_number > 0;
+	}
+	return in_memory || *in_files;
+}
+
+/* Makes the customers of a partition of all participants available. */
+static void
+LoadSharedPartition(OrderPartitions *orders, int number)
 {
 	SharedPartitions *shared = orders->shared;
 	SharedRecords *published = &shared->records[number * shared->participants];
 	Partition *partition = &orders->partitions[number];
-	RecordStore *stores;
-	int n = 0;
-	bool empty = partition->store.first == NULL && partition->received == NULL;
-	bool in_files = partition->store.file != NULL;
-
-	for (int i = 0; i < shared->participants; i++)
-	{
-		in_files |= published[i].file_number > 0;
-		empty &= published[i].records == 0;
-	}
-	if (in_files != from_files || (empty && !in_files))
-		return false;
-	stores =
+	RecordStore *stores =
 		MemoryContextAllocZero(orders->context, (2 * shared->participants + 1) * sizeof(*stores));
+	int n = 0;
+
 	stores[n++] = partition->store;
 	partition->store = (RecordStore){.pool = orders->pool};
 	/* those of each participant as they came */
@@ -596,43 +612,56 @@ LoadSharedPartition(OrderPartitions *orders, int number, bool from_files)
 			stores[n++] = partition->received[i];
 		stores[n].pool = orders->pool;
 		RecordStoreAdopt(&stores[n++], &published[i]);
+		published[i] = (SharedRecords){0};
 	}
 	partition->received = NULL;
 	orders->handing_out = number;
 	LoadPartition(orders, stores, n, shared->participants);
 	pfree(stores);
-	return true;
 }
 
 /*
- * Makes the customers of the next partition available that is at home here, or else that nobody has
- * taken.  First come those that are all in memory, which makes room for the rest.
+ * Makes the customers of the next partition available that is at home here.  First come those that
+ * are all in memory, which makes room for the rest; in a third round those that are kept for last.
  */
 static bool
-NextSharedPartition(OrderPartitions *orders)
+NextOwnPartition(OrderPartitions *orders, int rounds)
+{
+	while (orders->own_turn < rounds * PARTITIONS)
+	{
+		int number = orders->own_turn % PARTITIONS;
+		int round = orders->own_turn++ / PARTITIONS;
+		bool in_files;
+
+		if (orders->partitions[number].home != orders->pool->participant ||
+			!HasPurchases(orders, number, &in_files) || (round == 0 && in_files) ||
+			(round == 1 && !in_files) || (round == 0 && number >= orders->kept_for_last))
+			continue;
+		LoadSharedPartition(orders, number);
+		return true;
+	}
+	return false;
+}
+
+/* Makes the customers of a partition available that has no home, and that nobody has taken. */
+static bool
+NextCommonPartition(OrderPartitions *orders)
 {
 	SharedPartitions *shared = orders->shared;
+	int turn;
 
-	while (orders->own_turn < 2 * PARTITIONS)
+	while ((turn = (int) pg_atomic_fetch_add_u32(&shared->claimed, 1)) < 2 * PARTITIONS)
 	{
-		int turn = orders->own_turn++;
 		int number = turn % PARTITIONS;
+		bool in_files;
 
-		if (orders->partitions[number].home == orders->pool->participant &&
-			LoadSharedPartition(orders, number, turn >= PARTITIONS))
-			return true;
+		if (HomeIsOpen(shared, orders->partitions[number].home) ||
+			!HasPurchases(orders, number, &in_files) || in_files != (turn >= PARTITIONS))
+			continue;
+		LoadSharedPartition(orders, number);
+		return true;
 	}
-	for (;;)
-	{
-		int turn = (int) pg_atomic_fetch_add_u32(&shared->claimed, 1);
-		int number = turn % PARTITIONS;
-
-		if (turn >= 2 * PARTITIONS)
-			return false;
-		if (!HomeIsOpen(shared, orders->partitions[number].home) &&
-			LoadSharedPartition(orders, number, turn >= PARTITIONS))
-			return true;
-	}
+	return false;
 }
 
 /* Makes the customers of the next partition available; false if there is none. */
@@ -641,7 +670,8 @@ NextPartition(OrderPartitions *orders)
 {
 	orders->next_group = 0;
 	if (orders->shared != NULL)
-		return NextSharedPartition(orders);
+		return NextOwnPartition(orders, 2) || NextCommonPartition(orders) ||
+			   NextOwnPartition(orders, 3);
 	for (;; orders->handing_out++)
 	{
 		RecordStore *store;
@@ -726,15 +756,18 @@ JoinPartitions(SharedPartitions *shared)
 }
 
 void
-SharePartitions(OrderPartitions *orders, SharedPartitions *shared)
+SharePartitions(OrderPartitions *orders, SharedPartitions *shared, bool leader)
 {
 	int participant = orders->pool->participant;
 
 	orders->shared = shared;
 	orders->taking = orders->pool->travelling = participant >= 0;
+	orders->kept_for_last =
+		leader ? Max(PARTITIONS / 2, PARTITIONS - KEPT_PARTITIONS * shared->participants)
+			   : PARTITIONS;
 	/* who comes too late is nobody's home */
 	if (!orders->taking)
-		orders->own_turn = 2 * PARTITIONS;
+		orders->own_turn = 3 * PARTITIONS;
 	for (int i = 0; i < PARTITIONS; i++)
 	{
 		Partition *partition = &orders->partitions[i];

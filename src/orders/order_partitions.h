@@ -77,14 +77,23 @@ extern void InitSharedPartitions(SharedPartitions *shared, int participants);
 /* The number of a participant, before it takes rows. */
 extern int JoinPartitions(SharedPartitions *shared);
 
-/* Before the first purchase, of a participant with a shared pool. */
-extern void SharePartitions(OrderPartitions *orders, SharedPartitions *shared);
+/*
+ * Before the first purchase, of a participant with a shared pool.  The leader keeps some of its own
+ * partitions for last, since it has to wait until the others have ended.
+ */
+extern void SharePartitions(OrderPartitions *orders, SharedPartitions *shared, bool leader);
 
 /* After the last: hands over the purchases of this participant that belong to others. */
 extern void PublishPartitions(OrderPartitions *orders, SharedPartitions *shared);
 
 /* When all have done so: NextCustomerPurchases goes on with partitions of everybody. */
 extern void ClaimPartitions(OrderPartitions *orders, SharedPartitions *shared);
+
+/* Gives a shared block back to the participant whose it is. */
+extern void ReturnBlock(SharedPartitions *shared, RecordBlock *block);
+
+/* Takes back the blocks of this participant that others have read. */
+extern void TakeReturned(OrderPartitions *orders);
 
 /* Frees all memory but the pool, and temporary files. */
 extern void EndOrderPartitions(OrderPartitions *orders);

@@ -68,6 +68,22 @@ RunOfBlock(OrderQuery *query, int number)
 	return query->runs[number - 1];
 }
 
+/* A block of a worker is copied, so that the worker needs no other, or else kept where it is. */
+static void
+KeepSharedBlock(OrderQuery *query, RecordStore *store, RecordBlock *block, Size memory)
+{
+	Size before = query->pool->used;
+
+	if (block->participant >= 0 && before + block->capacity < memory + query->given)
+	{
+		RecordStoreCopyBlock(store, block);
+		ReturnBlock(query->shared, block);
+		return;
+	}
+	RecordStoreTakeBlock(store, block);
+	query->given += query->pool->used - before;
+}
+
 void
 KeepCustomerBlock(OrderQuery *query, const bytea *block, Size memory)
 {
@@ -81,12 +97,7 @@ KeepCustomerBlock(OrderQuery *query, const bytea *block, Size memory)
 	if (header.block != NULL)
 		RecordStoreTakeBlock(store, header.block);
 	else if (DsaPointerIsValid(header.records))
-	{
-		Size before = query->pool->used;
-
-		RecordStoreTakeBlock(store, dsa_get_address(query->area, header.records));
-		query->given += query->pool->used - before;
-	}
+		KeepSharedBlock(query, store, dsa_get_address(query->area, header.records), memory);
 	else
 		memcpy(RecordStoreAppend(store, size, header.scale), VARDATA_ANY(block) + sizeof(header),
 			   size);

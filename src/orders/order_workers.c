@@ -196,7 +196,7 @@ PackTogether(OrderPackingState *state, TupleDesc columns)
 					late ? -1 : JoinPartitions(&shared->partitions), state->task.memory);
 	rows->progress->all = &shared->rows;
 	rows->pub.rStartup(&rows->pub, CMD_SELECT, columns);
-	SharePartitions(rows->orders, &shared->partitions);
+	SharePartitions(rows->orders, &shared->partitions, state->query != NULL);
 	if (!late)
 	{
 		TakeRows(state);
@@ -341,6 +341,7 @@ ShareOrderPacking(CustomScanState *node, ParallelContext *pcxt, void *coordinate
 	pg_atomic_init_u32(&shared->runs, 0);
 	InitSharedPartitions(&shared->partitions, pcxt->nworkers + 1);
 	state->shared = shared;
+	state->query->shared = &shared->partitions;
 }
 
 static void
