@@ -14,7 +14,7 @@
 #define MAX_LEVEL (64 / PARTITION_BITS - 1)
 
 /* So many partitions have no home: they even out what the participants have to do. */
-#define COMMON_PARTITIONS (PARTITIONS / 8)
+#define COMMON_PARTITIONS (PARTITIONS / 16)
 #define NO_HOME (-1)
 
 /* So many are left to the leader while workers end, at most half of its own. */
