@@ -56,9 +56,11 @@ SELECT what, c.* FROM (VALUES (1, 'cost', histories('customer::int', 'day, amoun
 	(12, 'histories with progress', replace(histories('customer::int', 'day, amount'), ''')', ''', NULL)'))) q (n, what, call),
 	compare(call) c ORDER BY n;
 
--- no worker available; a leader that takes no part
+-- no worker available, or fewer than the plan wants; a leader that takes no part
 SET max_parallel_workers = 0;
 SELECT * FROM compare(histories('customer::int', 'day, amount'));
+SET max_parallel_workers = 1;
+SELECT * FROM compare(histories('customer::int', 'day, amount, cost'));
 RESET max_parallel_workers;
 SET parallel_leader_participation = off;
 SELECT * FROM compare(scores('customer::int'));

@@ -323,6 +323,19 @@ HistorySizeLimit(int64 ndays, bool costs)
 	return VARHDRSZ + HISTORY_HEADER + ndays * (MAX_DAY_BYTES + (costs ? MAX_COST_BYTES : 0));
 }
 
+static pg_attribute_always_inline uint8 *
+WriteDays(uint8 *p, const PurchaseDay *days, int64 ndays, bool costs, int64 divisor)
+{
+	for (int64 i = 0; i < ndays; i++)
+	{
+		uint64 gap = i == 0 ? ZigZag((int64) days[i].day - FIRST_DAY_BASE)
+							: (uint64) ((int64) days[i].day - days[i - 1].day - 1);
+
+		p = WriteDay(p, &days[i], gap, costs, divisor);
+	}
+	return p;
+}
+
 static void
 WriteHistory(PurchaseHistory *history, const PurchaseDay *days, int64 ndays, int scale, bool costs)
 {
@@ -331,13 +344,9 @@ WriteHistory(PurchaseHistory *history, const PurchaseDay *days, int64 ndays, int
 
 	*p++ = HISTORY_VERSION;
 	*p++ = (uint8) ((costs ? HISTORY_COSTS : 0) | ((scale - spare) << HISTORY_SCALE_SHIFT));
-	for (int64 i = 0; i < ndays; i++)
-	{
-		uint64 gap = i == 0 ? ZigZag((int64) days[i].day - FIRST_DAY_BASE)
-							: (uint64) ((int64) days[i].day - days[i - 1].day - 1);
-
-		p = WriteDay(p, &days[i], gap, costs, PowerOfTen[spare]);
-	}
+	/* mostly all decimals are used, and divisions take long */
+	p = spare == 0 ? WriteDays(p, days, ndays, costs, 1)
+				   : WriteDays(p, days, ndays, costs, PowerOfTen[spare]);
 	SET_VARSIZE(history, p - (uint8 *) history);
 }
 

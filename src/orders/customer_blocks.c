@@ -79,16 +79,25 @@ PrepareCustomerOrder(const OrderTask *task, SortSupport order, MemoryContext con
 	PrepareSortSupportFromOrderingOp(task->order_operator, order);
 }
 
+/* Where blocks are that are handed on. */
+static RecordPlace
+PlaceOfBlocks(const CustomerBlocks *blocks)
+{
+	return blocks->here ? RECORDS_OWN : RECORDS_SHARED_IF_ANY;
+}
+
 void
 InitCustomerBlocks(CustomerBlocks *blocks, const OrderTask *task, const RecordFormat *format,
-				   OrderPartitions *orders, RecordPool *pool, pg_atomic_uint32 *runs)
+				   OrderPartitions *orders, RecordPool *pool, bool here, pg_atomic_uint32 *runs)
 {
 	memset(blocks, 0, sizeof(*blocks));
 	blocks->orders = orders;
 	blocks->task = task;
 	blocks->format = format;
 	blocks->finished.pool = pool;
-	blocks->finished.shared = pool->area != NULL;
+	blocks->here = here;
+	if (!OidIsValid(task->order_operator))
+		blocks->finished.place = PlaceOfBlocks(blocks);
 	blocks->context = CurrentMemoryContext;
 	blocks->runs = runs;
 	if (OidIsValid(task->order_operator))
@@ -110,15 +119,28 @@ FinishCustomer(CustomerBlocks *blocks)
 	return true;
 }
 
-/* A block for so many bytes of records, or with those of a shared block. */
+/* Hands on the first block of a store. */
 static bytea *
-NewBlock(CustomerBlocks *blocks, int scale, Size size, dsa_pointer records)
+HandOn(CustomerBlocks *blocks, RecordStore *store)
 {
-	bytea *bytes = palloc(VARHDRSZ + sizeof(BlockHeader) + size);
-	BlockHeader header = {.scale = scale, .run = blocks->run_number, .records = records};
+	RecordBlock *block = store->first;
+	BlockHeader header = {.scale = block->scale, .run = blocks->run_number, .records = block->self};
+	bool travels = blocks->here || DsaPointerIsValid(block->self);
+	Size size = VARHDRSZ + sizeof(header) + (travels ? 0 : block->used);
+	bytea *bytes = palloc(size);
 
-	SET_VARSIZE(bytes, VARHDRSZ + sizeof(BlockHeader) + size);
+	if (blocks->here)
+		header.block = block;
+	block->participant = store->pool->participant;
+	SET_VARSIZE(bytes, size);
 	memcpy(VARDATA(bytes), &header, sizeof(header));
+	if (travels)
+		(void) RecordStoreGiveFirst(store);
+	else
+	{
+		memcpy(VARDATA(bytes) + sizeof(header), block->data, block->used);
+		RecordStoreDropFirst(store);
+	}
 	return bytes;
 }
 
@@ -128,8 +150,6 @@ static bytea *
 NextBlockAsTheyCome(CustomerBlocks *blocks)
 {
 	RecordStore *finished = &blocks->finished;
-	RecordBlock *block;
-	bytea *bytes;
 
 	while (finished->first == finished->last)
 		if (!FinishCustomer(blocks))
@@ -137,15 +157,7 @@ NextBlockAsTheyCome(CustomerBlocks *blocks)
 			RecordStoreSeal(finished);
 			break;
 		}
-	block = finished->first;
-	if (block == NULL)
-		return NULL;
-	if (DsaPointerIsValid(block->self))
-		return NewBlock(blocks, block->scale, 0, RecordStoreGiveFirst(finished));
-	bytes = NewBlock(blocks, block->scale, block->used, InvalidDsaPointer);
-	memcpy(VARDATA(bytes) + sizeof(BlockHeader), block->data, block->used);
-	RecordStoreDropFirst(finished);
-	return bytes;
+	return finished->first != NULL ? HandOn(blocks, finished) : NULL;
 }
 
 /* ---------- in order ---------- */
@@ -199,10 +211,9 @@ CopyFromRun(CustomerBlocks *blocks, int64 end, char *to)
 static bytea *
 NextBlockInOrder(CustomerBlocks *blocks)
 {
+	RecordStore block = {.pool = blocks->finished.pool, .place = PlaceOfBlocks(blocks)};
 	Size size = 0;
-	int scale;
 	int64 end;
-	bytea *bytes;
 
 	if (blocks->next == blocks->nrun && !NextRun(blocks))
 		return NULL;
@@ -214,24 +225,17 @@ NextBlockInOrder(CustomerBlocks *blocks)
 			break;
 		size += more;
 	}
-	scale = blocks->finished.first->scale;
-	if (size <= BLOCK_CAPACITY && blocks->finished.pool->free_shared != NULL)
-	{
-		RecordStore shared = {.pool = blocks->finished.pool, .shared = true};
-
-		CopyFromRun(blocks, end, RecordStoreAppend(&shared, size, scale));
-		RecordStoreSeal(&shared);
-		return NewBlock(blocks, scale, 0, RecordStoreGiveFirst(&shared));
-	}
-	bytes = NewBlock(blocks, scale, size, InvalidDsaPointer);
-	CopyFromRun(blocks, end, VARDATA(bytes) + sizeof(BlockHeader));
-	return bytes;
+	CopyFromRun(blocks, end, RecordStoreAppend(&block, size, blocks->finished.first->scale));
+	RecordStoreSeal(&block);
+	return HandOn(blocks, &block);
 }
 
 bytea *
 NextCustomerBlock(CustomerBlocks *blocks)
 {
 	CHECK_FOR_INTERRUPTS();
+	if (!blocks->here)
+		TakeReturned(blocks->orders);
 	if (OidIsValid(blocks->task->order_operator))
 		return NextBlockInOrder(blocks);
 	return NextBlockAsTheyCome(blocks);

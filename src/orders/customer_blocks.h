@@ -32,6 +32,7 @@ typedef struct CustomerBlocks
 	const RecordFormat *format;
 	RecordStore finished; /* customers on their way */
 	bool ended;
+	bool here; /* they go to this process, and its pool */
 
 	/* where they are sorted */
 	MemoryContext context;
@@ -48,17 +49,18 @@ typedef struct BlockHeader
 {
 	int32 scale;
 	int32 run;           /* 0: the customers are in no order */
-	dsa_pointer records; /* the shared block that they are in; invalid: they follow */
+	dsa_pointer records; /* the shared block that they are in; invalid: they follow, */
+	RecordBlock *block;  /* or are in this one of the pool; NULL: they are not */
 } BlockHeader;
 
-/* `runs`: see CustomerBlocks. */
+/* `here` and `runs`: see CustomerBlocks. */
 extern void
 InitCustomerBlocks(CustomerBlocks *blocks, const OrderTask *task, const RecordFormat *format,
-				   OrderPartitions *orders, RecordPool *pool, pg_atomic_uint32 *runs);
+				   OrderPartitions *orders, RecordPool *pool, bool here, pg_atomic_uint32 *runs);
 
 /*
- * The next block: a header, and the records if they are in no shared block, in the current memory
- * context; NULL at the end.
+ * The next block: a header, and the records if it does not say where they are, in the current
+ * memory context; NULL at the end.
  */
 extern bytea *NextCustomerBlock(CustomerBlocks *blocks);
 

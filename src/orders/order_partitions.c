@@ -13,6 +13,17 @@
 #define PARTITIONS (1 << PARTITION_BITS)
 #define MAX_LEVEL (64 / PARTITION_BITS - 1)
 
+/* So many partitions have no home: they even out what the participants have to do. */
+#define COMMON_PARTITIONS (PARTITIONS / 16)
+#define NO_HOME (-1)
+
+/* So many are left to the leader while workers end, at most half of its own. */
+#define KEPT_PARTITIONS 8
+
+/* So much of its memory may be on its way to others. */
+#define TRAVELLING_SHARE 16
+#define MIN_TRAVELLING 16
+
 /* A partition is partitioned again rather than grouped in more memory than this. */
 #define MIN_PARTITION_LIMIT ((Size) 4 * 1024 * 1024)
 
@@ -27,7 +38,9 @@
 typedef struct Partition
 {
 	RecordStore store;
-	int64 compacted; /* records left when it was last compacted */
+	RecordStore *received; /* of a partition that is at home here: by participant, or NULL */
+	int64 compacted;       /* records left when it was last compacted */
+	int home;              /* NO_HOME where there are no others */
 } pg_attribute_aligned(128) Partition;
 
 struct OrderPartitions
@@ -50,7 +63,13 @@ struct OrderPartitions
 	bool grouped;                  /* it is in `groups`, */
 	uint32 next_group;             /* whose next is this */
 	struct OrderPartitions *parts; /* or it has been parted again */
-	SharedPartitions *shared;      /* where to take the next one from; NULL: from `partitions` */
+
+	/* with other participants */
+	SharedPartitions *shared;
+	bool taking;       /* rows are still coming */
+	int travelling;    /* blocks of this process that others have not given back */
+	int own_turn;      /* of the partitions that are at home here, */
+	int kept_for_last; /* from this one on */
 };
 
 Size
@@ -77,7 +96,10 @@ NewPartitions(MemoryContext parent, RecordPool *pool, const RecordFormat *format
 	orders->scale = scale;
 	orders->level = level;
 	for (int i = 0; i < PARTITIONS; i++)
+	{
 		orders->partitions[i].store.pool = pool;
+		orders->partitions[i].home = NO_HOME;
+	}
 	InitCustomerGrouping(&orders->groups, context, &orders->format, grain);
 	return orders;
 }
@@ -95,17 +117,30 @@ CreateOrderPartitions(RecordPool *pool, const RecordFormat *format, PurchaseGrai
 	return orders;
 }
 
+/* Puts what was received for a partition to its other records. */
+static void
+UniteWithReceived(OrderPartitions *orders, Partition *partition)
+{
+	if (partition->received != NULL)
+		for (int i = 0; i < orders->shared->participants; i++)
+			if (partition->received[i].first != NULL)
+				RecordStoreTake(&partition->store, &partition->received[i]);
+}
+
 void
 EndOrderPartitions(OrderPartitions *orders)
 {
 	if (orders->parts != NULL)
 		EndOrderPartitions(orders->parts);
 	for (int i = 0; i < PARTITIONS; i++)
+	{
+		UniteWithReceived(orders, &orders->partitions[i]);
 		RecordStoreReset(&orders->partitions[i].store);
+	}
 	MemoryContextDelete(orders->context);
 }
 
-static void CheckMemory(OrderPartitions *orders, Partition *grown);
+static void PartitionHasGrown(OrderPartitions *orders, Partition *partition);
 
 /*
  * The partition of a key: another byte of its hash at every level.  One
@@ -132,7 +167,16 @@ StorePurchase(OrderPartitions *orders, Datum customer, uint64 bits, const Purcha
 	AppendPurchase(&partition->store, &orders->format, customer, bits, purchase, order,
 				   orders->scale);
 	if (unlikely(partition->store.memory != before))
-		CheckMemory(orders, partition);
+		PartitionHasGrown(orders, partition);
+}
+
+/* From now on amounts have more decimals. */
+static void
+RaiseScale(OrderPartitions *orders, int scale)
+{
+	for (int i = 0; i < PARTITIONS; i++)
+		RecordStoreSeal(&orders->partitions[i].store);
+	orders->scale = scale;
 }
 
 void
@@ -140,11 +184,7 @@ AddPurchase(OrderPartitions *orders, Datum customer, uint64 bits, PurchaseDay *p
 			const LineOrder *order, int scale)
 {
 	if (unlikely(scale > orders->scale))
-	{
-		for (int i = 0; i < PARTITIONS; i++)
-			RecordStoreSeal(&orders->partitions[i].store);
-		orders->scale = scale;
-	}
+		RaiseScale(orders, scale);
 	else if (scale < orders->scale)
 		RescalePurchase(purchase, scale, orders->scale);
 	if (order == NULL)
@@ -200,7 +240,7 @@ ReplaceResident(RecordStore *store, RecordStore *by)
 static void
 UnifyScale(OrderPartitions *orders, RecordStore *store)
 {
-	RecordStore unified = {.pool = orders->pool};
+	RecordStore unified = {.pool = orders->pool, .place = store->place};
 	const RecordBlock *block = store->first;
 
 	while (block != NULL && block->scale == orders->scale)
@@ -252,15 +292,34 @@ AppendSums(OrderPartitions *orders, uint32 group, RecordStore *store)
 	}
 }
 
+/* The memory of a partition, and how many records are in it. */
+static Size
+PartitionMemory(const OrderPartitions *orders, const Partition *partition, int64 *records)
+{
+	Size memory = partition->store.memory;
+
+	*records = partition->store.records;
+	if (partition->received != NULL)
+		for (int i = 0; i < orders->shared->participants; i++)
+		{
+			memory += partition->received[i].memory;
+			*records += partition->received[i].records;
+		}
+	return memory;
+}
+
 /* Replaces the resident records of a partition by their sums. */
 static void
 CompactPartition(OrderPartitions *orders, Partition *partition)
 {
-	RecordStore compact = {.pool = orders->pool};
+	RecordStore compact = {.pool = orders->pool, .place = partition->store.place};
+	int64 records;
 
 	/* only worth it once new records have doubled what was compacted last time */
-	if (partition->store.records < 2 * partition->compacted)
+	(void) PartitionMemory(orders, partition, &records);
+	if (records < 2 * partition->compacted)
 		return;
+	UniteWithReceived(orders, partition);
 	GroupPartition(orders, &partition->store, 1);
 	for (uint32 i = 0; i < orders->groups.ngroups; i++)
 		AppendSums(orders, i, &compact);
@@ -277,9 +336,15 @@ CompactAll(OrderPartitions *orders)
 	for (int i = 0; i < PARTITIONS; i++)
 	{
 		Partition *partition = &orders->partitions[i];
-		int64 records = partition->store.records;
-		bool first_time = partition->compacted == 0 && records > 0;
+		int64 records;
+		bool first_time;
 
+		/* what is to be sent is little */
+		if (partition->store.place == RECORDS_SHARED && partition->home != NO_HOME &&
+			partition->store.first == partition->store.last)
+			continue;
+		(void) PartitionMemory(orders, partition, &records);
+		first_time = partition->compacted == 0 && records > 0;
 		CompactPartition(orders, partition);
 		/* if this partition shrinks too little, so will the others */
 		if (first_time && partition->store.records > records - records / 4)
@@ -292,8 +357,9 @@ CompactAll(OrderPartitions *orders)
 }
 
 static void
-SpillPartition(Partition *partition)
+SpillPartition(OrderPartitions *orders, Partition *partition)
 {
+	UniteWithReceived(orders, partition);
 	RecordStoreSpill(&partition->store);
 	partition->compacted = 0;
 }
@@ -301,11 +367,19 @@ SpillPartition(Partition *partition)
 static Partition *
 LargestPartition(OrderPartitions *orders)
 {
-	Partition *largest = &orders->partitions[0];
+	Partition *largest = NULL;
+	Size most = 0;
+	int64 ignored;
 
-	for (int i = 1; i < PARTITIONS; i++)
-		if (orders->partitions[i].store.memory > largest->store.memory)
-			largest = &orders->partitions[i];
+	for (int i = 0; i < PARTITIONS; i++)
+	{
+		Size memory = PartitionMemory(orders, &orders->partitions[i], &ignored);
+
+		if (memory < most && largest != NULL)
+			continue;
+		largest = &orders->partitions[i];
+		most = memory;
+	}
 	return largest;
 }
 
@@ -313,17 +387,132 @@ LargestPartition(OrderPartitions *orders)
 static void
 CheckMemory(OrderPartitions *orders, Partition *grown)
 {
+	int64 ignored;
+
 	if (orders->compacting && orders->pool->used > orders->memory_limit)
 		CompactAll(orders);
 	while (orders->pool->used > orders->memory_limit)
-		SpillPartition(LargestPartition(orders));
-	if (grown->store.memory > orders->partition_limit)
+		SpillPartition(orders, LargestPartition(orders));
+	if (PartitionMemory(orders, grown, &ignored) > orders->partition_limit)
 	{
 		/* perhaps one customer with very many orders */
 		CompactPartition(orders, grown);
-		if (grown->store.memory > orders->partition_limit / 2)
-			SpillPartition(grown);
+		if (PartitionMemory(orders, grown, &ignored) > orders->partition_limit / 2)
+			SpillPartition(orders, grown);
 	}
+}
+
+/* ---------- purchases that travel ---------- */
+
+static Mailbox *
+MailboxOf(SharedPartitions *shared, int participant)
+{
+	return (Mailbox *) &shared->records[PARTITIONS * shared->participants] + participant;
+}
+
+/* Whether somebody is there who groups a partition with that home. */
+static bool
+HomeIsOpen(SharedPartitions *shared, int home)
+{
+	return home != NO_HOME && home < (int) pg_atomic_read_u32(&shared->joined);
+}
+
+void
+ReturnBlock(SharedPartitions *shared, RecordBlock *block)
+{
+	PushBlock(&MailboxOf(shared, block->participant)->returned, block);
+}
+
+void
+TakeReturned(OrderPartitions *orders)
+{
+	RecordPool *pool = orders->pool;
+	RecordBlock *block;
+
+	if (orders->shared == NULL || pool->participant < 0)
+		return;
+	block = TakeBlocks(&MailboxOf(orders->shared, pool->participant)->returned, pool->area);
+	while (block != NULL)
+	{
+		RecordBlock *next = block->next;
+
+		FreeGivenBlock(pool, block);
+		orders->travelling--;
+		block = next;
+	}
+}
+
+/* Sends the full blocks of a partition to its home, unless too many are on their way. */
+static void
+SendBlocks(OrderPartitions *orders, Partition *partition)
+{
+	RecordStore *store = &partition->store;
+	Size limit = orders->memory_limit / TRAVELLING_SHARE / BLOCK_CAPACITY;
+
+	if (!HomeIsOpen(orders->shared, partition->home))
+		return;
+	TakeReturned(orders);
+	for (; store->first != store->last && orders->travelling < Max(limit, MIN_TRAVELLING);
+		 orders->travelling++)
+	{
+		RecordBlock *block = RecordStoreGiveFirst(store);
+
+		block->partition = partition - orders->partitions;
+		block->participant = orders->pool->participant;
+		PushBlock(&MailboxOf(orders->shared, partition->home)->sent, block);
+	}
+	partition->compacted = 0;
+}
+
+/* Copies a block that was sent here. */
+static Partition *
+ReceiveBlock(OrderPartitions *orders, const RecordBlock *block)
+{
+	Partition *partition = &orders->partitions[block->partition];
+
+	if (block->scale > orders->scale)
+		RaiseScale(orders, block->scale);
+	if (partition->received == NULL)
+	{
+		int n = orders->shared->participants;
+
+		partition->received = MemoryContextAllocZero(orders->context, n * sizeof(RecordStore));
+		for (int i = 0; i < n; i++)
+			partition->received[i].pool = orders->pool;
+	}
+	RecordStoreCopyBlock(&partition->received[block->participant], block);
+	return partition;
+}
+
+/* Takes in what others have sent. */
+static void
+ReceiveBlocks(OrderPartitions *orders)
+{
+	SharedPartitions *shared = orders->shared;
+	RecordPool *pool = orders->pool;
+	RecordBlock *block = TakeBlocks(&MailboxOf(shared, pool->participant)->sent, pool->area);
+
+	while (block != NULL)
+	{
+		RecordBlock *next = block->next;
+		Partition *partition = ReceiveBlock(orders, block);
+
+		ReturnBlock(shared, block);
+		CheckMemory(orders, partition);
+		block = next;
+	}
+}
+
+static void
+PartitionHasGrown(OrderPartitions *orders, Partition *partition)
+{
+	if (orders->taking)
+	{
+		if (partition->store.place == RECORDS_SHARED)
+			SendBlocks(orders, partition);
+		ReceiveBlocks(orders);
+	}
+	CheckMemory(orders, partition);
 }
 
 /* ---------- handing out ---------- */
@@ -346,11 +535,11 @@ Repartition(OrderPartitions *orders, RecordStore *store, OrderPartitions *parts)
 }
 
 /*
- * Makes the customers of the partition whose turn it is available.  Its records
- * are in so many stores: its own or, those of all participants.
+ * Makes the customers of the partition whose turn it is available.  Its records are in so many
+ * stores, of so many participants: in its own, or in those of all.
  */
 static void
-LoadPartition(OrderPartitions *orders, RecordStore *stores, int nstores)
+LoadPartition(OrderPartitions *orders, RecordStore *stores, int nstores, int sources)
 {
 	RecordStore *store = &orders->partitions[orders->handing_out].store;
 	Size size = 0;
@@ -361,8 +550,11 @@ LoadPartition(OrderPartitions *orders, RecordStore *stores, int nstores)
 	{
 		/* the other partitions wait in their files */
 		for (int i = orders->handing_out; i < PARTITIONS; i++)
+		{
+			UniteWithReceived(orders, &orders->partitions[i]);
 			if (orders->partitions[i].store.first != NULL)
-				RecordStoreSpill(&orders->partitions[i].store);
+				SpillPartition(orders, &orders->partitions[i]);
+		}
 		orders->parts = NewPartitions(orders->context, orders->pool, &orders->format, orders->grain,
 									  orders->scale, orders->level + 1);
 		orders->parts->memory_limit =
@@ -378,43 +570,95 @@ LoadPartition(OrderPartitions *orders, RecordStore *stores, int nstores)
 		if (&stores[i] != store)
 			RecordStoreTake(store, &stores[i]);
 	}
-	GroupPartition(orders, store, nstores);
+	GroupPartition(orders, store, sources);
 	orders->grouped = true;
 }
 
-/* Makes the customers of the next partition that nobody has taken available. */
+/* Whether a partition of all participants has purchases, and whether some are in files. */
 static bool
-NextSharedPartition(OrderPartitions *orders)
+HasPurchases(const OrderPartitions *orders, int number, bool *in_files)
+{
+	const SharedPartitions *shared = orders->shared;
+	const Partition *partition = &orders->partitions[number];
+	const SharedRecords *published = &shared->records[number * shared->participants];
+	bool in_memory = partition->store.first != NULL || partition->received != NULL;
+
+	*in_files = partition->store.file != NULL;
+	for (int i = 0; i < shared->participants; i++)
+	{
+		in_memory |= published[i].records > 0;
+		*in_files |= published[i].file_number > 0;
+	}
+	return in_memory || *in_files;
+}
+
+/* Makes the customers of a partition of all participants available. */
+static void
+LoadSharedPartition(OrderPartitions *orders, int number)
 {
 	SharedPartitions *shared = orders->shared;
-	uint32 turn;
+	SharedRecords *published = &shared->records[number * shared->participants];
+	Partition *partition = &orders->partitions[number];
+	RecordStore *stores =
+		MemoryContextAllocZero(orders->context, (2 * shared->participants + 1) * sizeof(*stores));
+	int n = 0;
 
-	while ((turn = pg_atomic_fetch_add_u32(&shared->claimed, 1)) < 2 * PARTITIONS)
+	stores[n++] = partition->store;
+	partition->store = (RecordStore){.pool = orders->pool};
+	/* those of each participant as they came */
+	for (int i = 0; i < shared->participants; i++)
 	{
-		int partition = turn % PARTITIONS;
-		SharedRecords *records = &shared->records[partition * shared->participants];
-		RecordStore *stores;
-		bool empty = true;
-		bool in_files = false;
+		if (partition->received != NULL)
+			stores[n++] = partition->received[i];
+		stores[n].pool = orders->pool;
+		RecordStoreAdopt(&stores[n++], &published[i]);
+		published[i] = (SharedRecords){0};
+	}
+	partition->received = NULL;
+	orders->handing_out = number;
+	LoadPartition(orders, stores, n, shared->participants);
+	pfree(stores);
+}
 
-		for (int i = 0; i < shared->participants; i++)
-		{
-			in_files |= records[i].file_number > 0;
-			empty &= records[i].file_number == 0 && records[i].records == 0;
-		}
-		/* first what is all in memory, which makes room for the rest */
-		if (empty || in_files != (turn >= PARTITIONS))
+/*
+ * Makes the customers of the next partition available that is at home here.  First come those that
+ * are all in memory, which makes room for the rest; in a third round those that are kept for last.
+ */
+static bool
+NextOwnPartition(OrderPartitions *orders, int rounds)
+{
+	while (orders->own_turn < rounds * PARTITIONS)
+	{
+		int number = orders->own_turn % PARTITIONS;
+		int round = orders->own_turn++ / PARTITIONS;
+		bool in_files;
+
+		if (orders->partitions[number].home != orders->pool->participant ||
+			!HasPurchases(orders, number, &in_files) || (round == 0 && in_files) ||
+			(round == 1 && !in_files) || (round == 0 && number >= orders->kept_for_last))
 			continue;
-		stores =
-			MemoryContextAllocZero(orders->context, shared->participants * sizeof(RecordStore));
-		for (int i = 0; i < shared->participants; i++)
-		{
-			stores[i].pool = orders->pool;
-			RecordStoreAdopt(&stores[i], &records[i]);
-		}
-		orders->handing_out = partition;
-		LoadPartition(orders, stores, shared->participants);
-		pfree(stores);
+		LoadSharedPartition(orders, number);
+		return true;
+	}
+	return false;
+}
+
+/* Makes the customers of a partition available that has no home, and that nobody has taken. */
+static bool
+NextCommonPartition(OrderPartitions *orders)
+{
+	SharedPartitions *shared = orders->shared;
+	int turn;
+
+	while ((turn = (int) pg_atomic_fetch_add_u32(&shared->claimed, 1)) < 2 * PARTITIONS)
+	{
+		int number = turn % PARTITIONS;
+		bool in_files;
+
+		if (HomeIsOpen(shared, orders->partitions[number].home) ||
+			!HasPurchases(orders, number, &in_files) || in_files != (turn >= PARTITIONS))
+			continue;
+		LoadSharedPartition(orders, number);
 		return true;
 	}
 	return false;
@@ -426,7 +670,8 @@ NextPartition(OrderPartitions *orders)
 {
 	orders->next_group = 0;
 	if (orders->shared != NULL)
-		return NextSharedPartition(orders);
+		return NextOwnPartition(orders, 2) || NextCommonPartition(orders) ||
+			   NextOwnPartition(orders, 3);
 	for (;; orders->handing_out++)
 	{
 		RecordStore *store;
@@ -442,7 +687,7 @@ NextPartition(OrderPartitions *orders)
 		if (orders->resident_done ? store->file != NULL
 								  : store->file == NULL && store->first != NULL)
 		{
-			LoadPartition(orders, store, 1);
+			LoadPartition(orders, store, 1, 1);
 			return true;
 		}
 	}
@@ -483,8 +728,10 @@ NextCustomerPurchases(OrderPartitions *orders, CustomerPurchases *next)
 Size
 SharedPartitionsSize(int participants)
 {
-	return add_size(offsetof(SharedPartitions, records),
-					mul_size(mul_size(participants, PARTITIONS), sizeof(SharedRecords)));
+	Size records = mul_size(mul_size(participants, PARTITIONS), sizeof(SharedRecords));
+
+	return add_size(add_size(offsetof(SharedPartitions, records), records),
+					mul_size(participants, sizeof(Mailbox)));
 }
 
 void
@@ -492,18 +739,55 @@ InitSharedPartitions(SharedPartitions *shared, int participants)
 {
 	memset(shared, 0, SharedPartitionsSize(participants));
 	shared->participants = participants;
+	pg_atomic_init_u32(&shared->joined, 0);
 	pg_atomic_init_u32(&shared->claimed, 0);
 	pg_atomic_init_u32(&shared->scale, 0);
+	for (int i = 0; i < participants; i++)
+	{
+		pg_atomic_init_u64(&MailboxOf(shared, i)->sent, InvalidDsaPointer);
+		pg_atomic_init_u64(&MailboxOf(shared, i)->returned, InvalidDsaPointer);
+	}
+}
+
+int
+JoinPartitions(SharedPartitions *shared)
+{
+	return (int) pg_atomic_fetch_add_u32(&shared->joined, 1);
+}
+
+void
+SharePartitions(OrderPartitions *orders, SharedPartitions *shared, bool leader)
+{
+	int participant = orders->pool->participant;
+
+	orders->shared = shared;
+	orders->taking = orders->pool->travelling = participant >= 0;
+	orders->kept_for_last =
+		leader ? Max(PARTITIONS / 2, PARTITIONS - KEPT_PARTITIONS * shared->participants)
+			   : PARTITIONS;
+	/* who comes too late is nobody's home */
+	if (!orders->taking)
+		orders->own_turn = 3 * PARTITIONS;
+	for (int i = 0; i < PARTITIONS; i++)
+	{
+		Partition *partition = &orders->partitions[i];
+
+		partition->home = i < COMMON_PARTITIONS ? NO_HOME : i % shared->participants;
+		if (orders->taking && partition->home != participant)
+			partition->store.place = RECORDS_SHARED;
+	}
 }
 
 void
 PublishPartitions(OrderPartitions *orders, SharedPartitions *shared)
 {
+	int participant = orders->pool->participant;
 	uint32 scale = pg_atomic_read_u32(&shared->scale);
 
 	for (int i = 0; i < PARTITIONS; i++)
-		RecordStorePublish(&orders->partitions[i].store,
-						   &shared->records[i * shared->participants + orders->pool->participant]);
+		if (orders->partitions[i].home != participant)
+			RecordStorePublish(&orders->partitions[i].store,
+							   &shared->records[i * shared->participants + participant]);
 	while (scale < orders->scale &&
 		   !pg_atomic_compare_exchange_u32(&shared->scale, &scale, orders->scale))
 		;
@@ -512,9 +796,13 @@ PublishPartitions(OrderPartitions *orders, SharedPartitions *shared)
 void
 ClaimPartitions(OrderPartitions *orders, SharedPartitions *shared)
 {
-	orders->pool->sharing = false;
-	orders->scale = pg_atomic_read_u32(&shared->scale);
-	orders->shared = shared;
-	/* most of it is taken by partitions that nobody has claimed yet */
+	RaiseScale(orders, pg_atomic_read_u32(&shared->scale));
+	if (orders->taking)
+	{
+		ReceiveBlocks(orders);
+		TakeReturned(orders);
+	}
+	orders->taking = orders->pool->travelling = false;
+	/* most of it is taken by partitions that wait for their turn */
 	orders->memory_limit /= 4;
 }

@@ -45,25 +45,55 @@ extern void AddPurchase(OrderPartitions *orders, Datum customer, uint64 bits, Pu
 extern bool NextCustomerPurchases(OrderPartitions *orders, CustomerPurchases *next);
 
 /*
- * Partitions that several processes have filled, each from its rows, and of which
- * each takes the next that nobody has taken yet.
+ * Partitions that several processes fill, each from its rows.  Most have a home: a participant that
+ * groups them.  It keeps its own purchases in memory of its own.  The others send theirs in blocks
+ * of shared memory, which it copies and gives back as the rows come, so that little of it is
+ * needed.  What cannot be sent while rows come waits in shared memory or files until all have come:
+ * for a home that has not joined yet, or is slow.  So nobody ever waits for another.
+ *
+ * The first partitions have no home: all that is in them is shared, and they are grouped by
+ * whoever has nothing else to do.  So are those whose home has not joined.
  */
+typedef struct Mailbox
+{
+	BlockStack sent;     /* to this participant */
+	BlockStack returned; /* blocks of this participant that were read */
+	char padding[PG_CACHE_LINE_SIZE - 2 * sizeof(BlockStack)];
+} Mailbox;
+
 typedef struct SharedPartitions
 {
 	int participants;         /* at most */
+	pg_atomic_uint32 joined;  /* those who take rows */
 	pg_atomic_uint32 claimed; /* turns, of two for each partition: in memory, then in files */
 	pg_atomic_uint32 scale;   /* the largest of all */
-	SharedRecords records[FLEXIBLE_ARRAY_MEMBER]; /* by partition and participant */
+	/* by partition and participant, then the mailboxes by participant */
+	SharedRecords records[FLEXIBLE_ARRAY_MEMBER];
 } SharedPartitions;
 
 extern Size SharedPartitionsSize(int participants);
 extern void InitSharedPartitions(SharedPartitions *shared, int participants);
 
-/* Hands over all purchases of this participant, which has a shared pool. */
+/* The number of a participant, before it takes rows. */
+extern int JoinPartitions(SharedPartitions *shared);
+
+/*
+ * Before the first purchase, of a participant with a shared pool.  The leader keeps some of its own
+ * partitions for last, since it has to wait until the others have ended.
+ */
+extern void SharePartitions(OrderPartitions *orders, SharedPartitions *shared, bool leader);
+
+/* After the last: hands over the purchases of this participant that belong to others. */
 extern void PublishPartitions(OrderPartitions *orders, SharedPartitions *shared);
 
 /* When all have done so: NextCustomerPurchases goes on with partitions of everybody. */
 extern void ClaimPartitions(OrderPartitions *orders, SharedPartitions *shared);
+
+/* Gives a shared block back to the participant whose it is. */
+extern void ReturnBlock(SharedPartitions *shared, RecordBlock *block);
+
+/* Takes back the blocks of this participant that others have read. */
+extern void TakeReturned(OrderPartitions *orders);
 
 /* Frees all memory but the pool, and temporary files. */
 extern void EndOrderPartitions(OrderPartitions *orders);

@@ -68,6 +68,22 @@ RunOfBlock(OrderQuery *query, int number)
 	return query->runs[number - 1];
 }
 
+/* A block of a worker is copied, so that the worker needs no other, or else kept where it is. */
+static void
+KeepSharedBlock(OrderQuery *query, RecordStore *store, RecordBlock *block, Size memory)
+{
+	Size before = query->pool->used;
+
+	if (block->participant >= 0 && before + block->capacity < memory + query->given)
+	{
+		RecordStoreCopyBlock(store, block);
+		ReturnBlock(query->shared, block);
+		return;
+	}
+	RecordStoreTakeBlock(store, block);
+	query->given += query->pool->used - before;
+}
+
 void
 KeepCustomerBlock(OrderQuery *query, const bytea *block, Size memory)
 {
@@ -78,15 +94,13 @@ KeepCustomerBlock(OrderQuery *query, const bytea *block, Size memory)
 	memcpy(&header, VARDATA_ANY(block), sizeof(header));
 	store = &RunOfBlock(query, header.run)->store;
 	query->scale = header.scale;
-	if (DsaPointerIsValid(header.records))
-	{
-		Size before = query->pool->used;
-
-		RecordStoreTakeBlock(store, header.records);
-		query->given += query->pool->used - before;
-		return;
-	}
-	memcpy(RecordStoreAppend(store, size, header.scale), VARDATA_ANY(block) + sizeof(header), size);
+	if (header.block != NULL)
+		RecordStoreTakeBlock(store, header.block);
+	else if (DsaPointerIsValid(header.records))
+		KeepSharedBlock(query, store, dsa_get_address(query->area, header.records), memory);
+	else
+		memcpy(RecordStoreAppend(store, size, header.scale), VARDATA_ANY(block) + sizeof(header),
+			   size);
 	if (query->pool->used > memory + query->given)
 		RecordStoreSpill(store);
 }
@@ -99,7 +113,8 @@ FinishCustomers(OrderQuery *query)
 
 	if (query->orders == NULL)
 		return;
-	InitCustomerBlocks(&blocks, &query->task, &query->format, query->orders, query->pool, NULL);
+	InitCustomerBlocks(&blocks, &query->task, &query->format, query->orders, query->pool, true,
+					   NULL);
 	while ((block = NextCustomerBlock(&blocks)) != NULL)
 	{
 		KeepCustomerBlock(query, block, query->task.memory);

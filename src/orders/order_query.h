@@ -33,8 +33,9 @@ typedef struct OrderQuery
 	OrderTask task;
 	Progress *progress; /* of the rows; NULL: nobody wants to know */
 	RecordPool *pool;
-	dsa_area *area; /* shared with the workers; NULL: there are none */
-	Size given;     /* memory of it with finished customers, which the participants answer for */
+	dsa_area *area;           /* shared with the workers; NULL: there are none */
+	SharedPartitions *shared; /* of them, while the query runs */
+	Size given; /* memory of the area with finished customers, which the participants answer for */
 	OrderPartitions *orders; /* NULL: all customers are finished */
 	RecordFormat format;
 	int scale; /* of what is finished */

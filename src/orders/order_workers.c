@@ -135,7 +135,6 @@ typedef struct SharedOrders
 	dsa_handle area;    /* of purchases, and of finished customers, which outlive the query */
 	Barrier packed;
 	SharedFileSet files;
-	pg_atomic_uint32 participants;
 	pg_atomic_uint64 rows;
 	pg_atomic_uint64 without_customer;
 	pg_atomic_uint64 memory; /* of the purchases */
@@ -194,9 +193,10 @@ PackTogether(OrderPackingState *state, TupleDesc columns)
 	bool late = BarrierAttach(&shared->packed) > 0;
 
 	ShareRecordPool(state->pool, state->area, &shared->files.fs,
-					late ? -1 : pg_atomic_fetch_add_u32(&shared->participants, 1));
+					late ? -1 : JoinPartitions(&shared->partitions), state->task.memory);
 	rows->progress->all = &shared->rows;
 	rows->pub.rStartup(&rows->pub, CMD_SELECT, columns);
+	SharePartitions(rows->orders, &shared->partitions, state->query != NULL);
 	if (!late)
 	{
 		TakeRows(state);
@@ -220,7 +220,9 @@ PackOrders(OrderPackingState *state)
 
 	if (state->leader != NULL && state->leader->progress != NULL)
 		progress = state->leader->progress;
-	state->pool = CreateRecordPool(CurrentMemoryContext);
+	/* the leader keeps what it finishes */
+	state->pool =
+		state->query != NULL ? state->query->pool : CreateRecordPool(CurrentMemoryContext);
 	InitOrderRows(rows, &state->task, state->pool, progress);
 	if (state->shared != NULL)
 		PackTogether(state, columns);
@@ -230,7 +232,7 @@ PackOrders(OrderPackingState *state)
 		TakeRows(state);
 	}
 	InitCustomerBlocks(&state->blocks, &state->task, &rows->format, rows->orders, state->pool,
-					   state->shared != NULL ? &state->shared->runs : NULL);
+					   state->query != NULL, state->shared != NULL ? &state->shared->runs : NULL);
 }
 
 static TupleTableSlot *
@@ -332,7 +334,6 @@ ShareOrderPacking(CustomScanState *node, ParallelContext *pcxt, void *coordinate
 	shared->segment = dsm_segment_handle(pcxt->seg);
 	BarrierInit(&shared->packed, 0);
 	SharedFileSetInit(&shared->files, pcxt->seg);
-	pg_atomic_init_u32(&shared->participants, 0);
 	pg_atomic_init_u64(&shared->rows, 0);
 	pg_atomic_init_u64(&shared->without_customer, 0);
 	pg_atomic_init_u64(&shared->memory, 0);
@@ -340,6 +341,7 @@ ShareOrderPacking(CustomScanState *node, ParallelContext *pcxt, void *coordinate
 	pg_atomic_init_u32(&shared->runs, 0);
 	InitSharedPartitions(&shared->partitions, pcxt->nworkers + 1);
 	state->shared = shared;
+	state->query->shared = &shared->partitions;
 }
 
 static void
@@ -389,9 +391,9 @@ ReceiveBlock(TupleTableSlot *slot, DestReceiver *self)
 	OrderPacking *packing = (OrderPacking *) ((char *) self - offsetof(OrderPacking, receiver));
 	bool isnull;
 
-	/* this process has its share of the partitions besides */
+	/* besides this process's share of the partitions */
 	KeepCustomerBlock(packing->query, DatumGetByteaPP(slot_getattr(slot, 1, &isnull)),
-					  packing->query->task.memory / 2);
+					  packing->query->task.memory + packing->query->task.memory / 2);
 	return true;
 }
 

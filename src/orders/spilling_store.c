@@ -53,7 +53,7 @@ CreateRecordPool(MemoryContext parent)
 	RecordPool *pool = MemoryContextAllocZero(context, sizeof(RecordPool));
 
 	pool->context = context;
-	pool->chunk_size = FIRST_CHUNK;
+	pool->own.next_size = FIRST_CHUNK;
 	return pool;
 }
 
@@ -75,60 +75,66 @@ MapShared(void *chunk, Size size)
 }
 
 void
-ShareRecordPool(RecordPool *pool, dsa_area *area, FileSet *files, int participant)
+ShareRecordPool(RecordPool *pool, dsa_area *area, FileSet *files, int participant, Size limit)
 {
 	pool->area = area;
 	pool->files = files;
 	pool->participant = participant;
-	pool->sharing = true;
+	pool->shared.next_size = FIRST_CHUNK;
+	pool->shared_limit = limit;
 }
 
 /* Begins a chunk, larger than the one before. */
 static void
-NewChunk(RecordPool *pool)
+NewChunk(RecordPool *pool, bool shared)
 {
-	pool->chunk_self = InvalidDsaPointer;
-	if (pool->sharing)
+	RecordChunk *chunk = shared ? &pool->shared : &pool->own;
+	Size size = chunk->next_size;
+
+	chunk->self = InvalidDsaPointer;
+	if (shared)
 	{
-		pool->chunk_self = dsa_allocate(pool->area, pool->chunk_size);
-		pool->chunk = dsa_get_address(pool->area, pool->chunk_self);
-		MapShared(pool->chunk, pool->chunk_size);
+		chunk->self = dsa_allocate(pool->area, size);
+		chunk->next = dsa_get_address(pool->area, chunk->self);
+		MapShared(chunk->next, size);
+		pool->shared_taken += size;
 	}
 	else
 	{
-		pool->chunk = MemoryContextAllocHuge(pool->context, pool->chunk_size);
-		AdviseHugePages(pool->chunk, pool->chunk_size);
+		chunk->next = MemoryContextAllocHuge(pool->context, size);
+		AdviseHugePages(chunk->next, size);
 	}
-	pool->chunk_left = pool->chunk_size;
-	pool->chunk_size = Min(pool->chunk_size * 2, pool->sharing ? MAX_SHARED_CHUNK : MAX_CHUNK);
+	chunk->left = size;
+	chunk->next_size = Min(size * 2, shared ? MAX_SHARED_CHUNK : MAX_CHUNK);
 }
 
 /* A block from a chunk, a new one when it is used up. */
 static RecordBlock *
-CutFromChunk(RecordPool *pool, Size size)
+CutFromChunk(RecordPool *pool, Size size, bool shared)
 {
+	RecordChunk *chunk = shared ? &pool->shared : &pool->own;
 	RecordBlock *block;
 
 	size = MAXALIGN(size);
-	if (pool->chunk_left < size)
-		NewChunk(pool);
-	block = (RecordBlock *) pool->chunk;
-	block->self = pool->chunk_self;
-	pool->chunk += size;
-	pool->chunk_left -= size;
-	if (DsaPointerIsValid(pool->chunk_self))
-		pool->chunk_self += size;
+	if (chunk->left < size)
+		NewChunk(pool, shared);
+	block = (RecordBlock *) chunk->next;
+	block->self = chunk->self;
+	chunk->next += size;
+	chunk->left -= size;
+	if (shared)
+		chunk->self += size;
 	return block;
 }
 
 /* A block of an odd size, which comes alone. */
 static RecordBlock *
-AllocateAlone(RecordPool *pool, Size size)
+AllocateAlone(RecordPool *pool, Size size, bool shared)
 {
 	RecordBlock *block;
 	dsa_pointer self = InvalidDsaPointer;
 
-	if (pool->sharing)
+	if (shared)
 	{
 		self = dsa_allocate_extended(pool->area, size, DSA_ALLOC_HUGE);
 		block = dsa_get_address(pool->area, self);
@@ -144,35 +150,46 @@ static RecordBlock **
 FreeList(RecordPool *pool, Size capacity, bool shared)
 {
 	if (capacity == SMALL_BLOCK_CAPACITY)
-		return &pool->free_small;
+		return shared ? &pool->free_shared_small : &pool->free_small;
 	if (capacity != BLOCK_CAPACITY)
 		return NULL;
-	return shared ? &pool->free_shared : &pool->free_large;
+	return shared ? &pool->free_shared_large : &pool->free_large;
 }
 
-/* A block; with `shared` one that others can see, if there is one that has been freed. */
-static RecordBlock *
-AllocateBlock(RecordPool *pool, Size capacity, int scale, bool shared)
+/* Whether a block that need not be shared is to be. */
+static bool
+SharedMemoryIsLeft(RecordPool *pool, RecordBlock **list)
 {
-	RecordBlock **list = FreeList(pool, capacity, shared);
+	if (list == NULL)
+		return false;
+	return *list != NULL || pool->shared_taken < pool->shared_limit;
+}
+
+static RecordBlock *
+AllocateBlock(RecordPool *pool, Size capacity, int scale, RecordPlace place)
+{
+	RecordBlock **list = FreeList(pool, capacity, true);
+	bool shared = place == RECORDS_SHARED ||
+				  (place == RECORDS_SHARED_IF_ANY && SharedMemoryIsLeft(pool, list));
 	RecordBlock *block;
 
-	if (list != NULL && *list == NULL)
-		list = FreeList(pool, capacity, !shared);
-
+	if (!shared && (list == NULL || *list == NULL || pool->travelling ||
+					*FreeList(pool, capacity, false) != NULL))
+		list = FreeList(pool, capacity, false);
 	if (list == NULL)
-		block = AllocateAlone(pool, BlockMemory(capacity));
+		block = AllocateAlone(pool, BlockMemory(capacity), shared);
 	else if (*list != NULL)
 	{
 		block = *list;
 		*list = block->next;
 	}
 	else
-		block = CutFromChunk(pool, BlockMemory(capacity));
+		block = CutFromChunk(pool, BlockMemory(capacity), shared);
 	block->next = NULL;
 	block->used = 0;
 	block->capacity = capacity;
 	block->scale = scale;
+	block->records = 0;
 	return block;
 }
 
@@ -208,7 +225,11 @@ void
 RecordStoreSeal(RecordStore *store)
 {
 	if (store->next != NULL)
+	{
 		store->last->used = store->next - store->last->data;
+		store->last->records = store->records - store->records_before;
+		store->records_before = store->records;
+	}
 	store->next = store->end = NULL;
 }
 
@@ -216,8 +237,10 @@ void
 RecordStoreNewBlock(RecordStore *store, Size size, int scale)
 {
 	/* most stores of a small query never need more than a little */
-	Size capacity = store->first == NULL && !store->shared ? SMALL_BLOCK_CAPACITY : BLOCK_CAPACITY;
-	RecordBlock *block = AllocateBlock(store->pool, Max(capacity, size), scale, store->shared);
+	bool small = store->first == NULL && store->place != RECORDS_SHARED_IF_ANY &&
+				 size <= SMALL_BLOCK_CAPACITY;
+	Size capacity = small ? SMALL_BLOCK_CAPACITY : BLOCK_CAPACITY;
+	RecordBlock *block = AllocateBlock(store->pool, Max(capacity, size), scale, store->place);
 
 	RecordStoreSeal(store);
 	AddBlock(store, block);
@@ -225,13 +248,14 @@ RecordStoreNewBlock(RecordStore *store, Size size, int scale)
 	store->end = block->data + block->capacity;
 }
 
-/* Takes the first of the resident blocks out of the store. */
-static RecordBlock *
-RemoveFirst(RecordStore *store)
+RecordBlock *
+RecordStoreGiveFirst(RecordStore *store)
 {
 	RecordBlock *block = store->first;
 
 	store->first = block->next;
+	store->records -= block->records;
+	store->records_before -= block->records;
 	store->memory -= BlockMemory(block->capacity);
 	store->pool->used -= BlockMemory(block->capacity);
 	if (store->first == NULL)
@@ -242,12 +266,13 @@ RemoveFirst(RecordStore *store)
 void
 RecordStoreDropFirst(RecordStore *store)
 {
-	FreeBlock(store->pool, RemoveFirst(store));
+	FreeBlock(store->pool, RecordStoreGiveFirst(store));
 }
 
 void
 RecordStoreTake(RecordStore *store, RecordStore *from)
 {
+	RecordStoreSeal(store);
 	RecordStoreSeal(from);
 	if (store->last == NULL)
 		store->first = from->first;
@@ -257,9 +282,10 @@ RecordStoreTake(RecordStore *store, RecordStore *from)
 		store->last = from->last;
 	store->memory += from->memory;
 	store->records += from->records;
+	store->records_before = store->records;
 	from->first = from->last = NULL;
 	from->memory = 0;
-	from->records = 0;
+	from->records = from->records_before = 0;
 }
 
 /* Frees the resident blocks. */
@@ -277,7 +303,7 @@ FreeBlocks(RecordStore *store)
 	store->next = store->end = NULL;
 	store->pool->used -= store->memory;
 	store->memory = 0;
-	store->records = 0;
+	store->records = store->records_before = 0;
 }
 
 #define SHARED_NAME_SIZE 32
@@ -294,7 +320,7 @@ RecordStoreSpill(RecordStore *store)
 	MemoryContext caller = MemoryContextSwitchTo(store->pool->context);
 
 	RecordStoreSeal(store);
-	if (store->file == NULL && store->pool->sharing)
+	if (store->file == NULL && store->place == RECORDS_SHARED)
 	{
 		char name[SHARED_NAME_SIZE];
 
@@ -332,8 +358,8 @@ ReadFileBlock(RecordStore *store, RecordBlock *buffer)
 	if (got == sizeof(header))
 	{
 		if (block == NULL || block->capacity < header.used)
-			block =
-				AllocateBlock(store->pool, Max(header.used, BLOCK_CAPACITY), header.scale, false);
+			block = AllocateBlock(store->pool, Max(header.used, BLOCK_CAPACITY), header.scale,
+								  RECORDS_OWN);
 		block->used = header.used;
 		block->scale = header.scale;
 		got = BufFileRead(store->file, block->data, block->used);
@@ -380,6 +406,7 @@ RecordStoreLoad(RecordStore *store)
 		AddBlock(store, block);
 	}
 	store->records += store->file_records;
+	store->records_before = store->records;
 	CloseFile(store);
 }
 
@@ -432,7 +459,7 @@ RecordStoreAdopt(RecordStore *store, const SharedRecords *shared)
 		block->next = NULL;
 		AddBlock(store, block);
 	}
-	store->records = shared->records;
+	store->records = store->records_before = shared->records;
 	if (shared->file_number > 0)
 	{
 		char name[SHARED_NAME_SIZE];
@@ -445,20 +472,61 @@ RecordStoreAdopt(RecordStore *store, const SharedRecords *shared)
 	MemoryContextSwitchTo(caller);
 }
 
-dsa_pointer
-RecordStoreGiveFirst(RecordStore *store)
-{
-	return RemoveFirst(store)->self;
-}
-
 void
-RecordStoreTakeBlock(RecordStore *store, dsa_pointer given)
+RecordStoreTakeBlock(RecordStore *store, RecordBlock *block)
 {
-	RecordBlock *block = dsa_get_address(store->pool->area, given);
-
 	RecordStoreSeal(store);
 	block->next = NULL;
 	AddBlock(store, block);
+	store->records += block->records;
+	store->records_before = store->records;
+}
+
+void
+RecordStoreCopyBlock(RecordStore *store, const RecordBlock *block)
+{
+	RecordBlock *copy = AllocateBlock(store->pool, block->capacity, block->scale, store->place);
+
+	memcpy(copy->data, block->data, block->used);
+	copy->used = block->used;
+	copy->records = block->records;
+	RecordStoreTakeBlock(store, copy);
+}
+
+void
+PushBlock(BlockStack *stack, RecordBlock *block)
+{
+	uint64 top = pg_atomic_read_u64(stack);
+
+	do
+		block->shared_next = top;
+	while (!pg_atomic_compare_exchange_u64(stack, &top, block->self));
+}
+
+RecordBlock *
+TakeBlocks(BlockStack *stack, dsa_area *area)
+{
+	RecordBlock *list = NULL;
+	dsa_pointer next;
+
+	if (pg_atomic_read_u64(stack) == InvalidDsaPointer)
+		return NULL;
+	next = pg_atomic_exchange_u64(stack, InvalidDsaPointer);
+	while (DsaPointerIsValid(next))
+	{
+		RecordBlock *block = dsa_get_address(area, next);
+
+		next = block->shared_next;
+		block->next = list;
+		list = block;
+	}
+	return list;
+}
+
+void
+FreeGivenBlock(RecordPool *pool, RecordBlock *block)
+{
+	FreeBlock(pool, block);
 }
 
 /* ---------- reading ---------- */
@@ -475,7 +543,7 @@ RecordCursorBegin(RecordCursor *cursor, RecordStore *store)
 	if (cursor->in_file)
 	{
 		RewindFile(store);
-		cursor->buffer = AllocateBlock(store->pool, BLOCK_CAPACITY, 0, false);
+		cursor->buffer = AllocateBlock(store->pool, BLOCK_CAPACITY, 0, RECORDS_OWN);
 	}
 }
 

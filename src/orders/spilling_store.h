@@ -9,6 +9,7 @@
 #ifndef CRM_SPILLING_STORE_H
 #define CRM_SPILLING_STORE_H
 
+#include "port/atomics.h"
 #include "storage/buffile.h"
 #include "storage/fileset.h"
 #include "utils/dsa.h"
@@ -25,11 +26,23 @@ typedef struct RecordBlock
 	uint32 used;      /* bytes of data */
 	uint32 capacity;
 	int32 scale;
+	uint32 records;    /* once the store has another block, or is sealed */
+	int32 partition;   /* of a block that travels: where it goes, */
+	int32 participant; /* and whose it is */
 	pg_attribute_aligned(MAXIMUM_ALIGNOF) char data[FLEXIBLE_ARRAY_MEMBER];
 } RecordBlock;
 
 #define SMALL_BLOCK_CAPACITY 2000
 #define BLOCK_CAPACITY 32000
+
+/* What is left of a piece of memory that blocks are cut from. */
+typedef struct RecordChunk
+{
+	char *next;
+	dsa_pointer self; /* of that place; invalid: this process's own memory */
+	Size left;
+	Size next_size; /* of the next chunk */
+} RecordChunk;
 
 /*
  * Memory that several stores share.  Blocks are cut from large chunks, for which the kernel is
@@ -41,21 +54,30 @@ typedef struct RecordPool
 	MemoryContext context;
 	Size used;    /* by the blocks of the stores */
 	Size spilled; /* bytes written to files, from the first */
-	char *chunk;  /* what is left of the newest chunk */
-	dsa_pointer chunk_self;
-	Size chunk_left;
-	Size chunk_size; /* of the next one */
+	RecordChunk own;
 	RecordBlock *free_small;
 	RecordBlock *free_large;
-	RecordBlock *free_shared; /* large ones that other processes can see */
 
-	/* of a process that works with others: they take its stores over */
+	/* of a process that works with others: memory and files that they see, too */
 	dsa_area *area;
 	FileSet *files;
 	int participant;
 	int nfiles;
-	bool sharing; /* stores are still to be published */
+	RecordChunk shared;
+	Size shared_taken; /* memory, from the first, */
+	Size shared_limit; /* and from when on no more for those that need none */
+	bool travelling;   /* shared blocks are free only for those that need one */
+	RecordBlock *free_shared_small;
+	RecordBlock *free_shared_large;
 } RecordPool;
+
+/* Where the blocks of a store are. */
+typedef enum RecordPlace
+{
+	RECORDS_OWN,          /* in memory, and files, of this process */
+	RECORDS_SHARED,       /* where other processes see them, too */
+	RECORDS_SHARED_IF_ANY /* there, as long as the process may take memory for it */
+} RecordPlace;
 
 typedef struct RecordStore
 {
@@ -64,9 +86,10 @@ typedef struct RecordStore
 	Size memory;   /* of the resident blocks */
 	int64 records; /* in the resident blocks */
 	RecordPool *pool;
-	bool shared;        /* its blocks are handed over, if shared memory is free */
 	RecordBlock *first; /* the resident blocks, in order */
 	RecordBlock *last;
+	int64 records_before; /* the last block */
+	RecordPlace place;
 	BufFile *file; /* what came before them */
 	int file_number;
 	Size file_bytes;
@@ -76,8 +99,9 @@ typedef struct RecordStore
 extern RecordPool *CreateRecordPool(MemoryContext parent);
 extern void DeleteRecordPool(RecordPool *pool);
 
-/* From now on stores use memory and files that the other participants see, too. */
-extern void ShareRecordPool(RecordPool *pool, dsa_area *area, FileSet *files, int participant);
+/* Gives the pool what the other participants see, too. */
+extern void
+ShareRecordPool(RecordPool *pool, dsa_area *area, FileSet *files, int participant, Size limit);
 
 /* Begins a block with room for `size` bytes at least. */
 extern void RecordStoreNewBlock(RecordStore *store, Size size, int scale);
@@ -135,17 +159,31 @@ typedef struct SharedRecords
 	int64 file_records;
 } SharedRecords;
 
-/* Hands a store of a shared pool over; it is empty afterwards. */
+/* Hands a shared store over; it is empty afterwards. */
 extern void RecordStorePublish(RecordStore *store, SharedRecords *shared);
 
 /* Takes over what another participant, or this one, has published. */
 extern void RecordStoreAdopt(RecordStore *store, const SharedRecords *shared);
 
-/* Gives the first of the resident blocks, which is shared, away. */
-extern dsa_pointer RecordStoreGiveFirst(RecordStore *store);
+/* Gives the first of the resident blocks away. */
+extern RecordBlock *RecordStoreGiveFirst(RecordStore *store);
 
-/* Puts a block that another process, or this one, has given away behind those of the store. */
-extern void RecordStoreTakeBlock(RecordStore *store, dsa_pointer given);
+/* Puts a block that another store, perhaps of another process, has given away behind its own. */
+extern void RecordStoreTakeBlock(RecordStore *store, RecordBlock *block);
+
+/* Puts a copy of a block there. */
+extern void RecordStoreCopyBlock(RecordStore *store, const RecordBlock *block);
+
+/* Shared blocks that wait for a process: the one that came last, or InvalidDsaPointer. */
+typedef pg_atomic_uint64 BlockStack;
+
+extern void PushBlock(BlockStack *stack, RecordBlock *block);
+
+/* Takes all of them, as a list in the order in which they came. */
+extern RecordBlock *TakeBlocks(BlockStack *stack, dsa_area *area);
+
+/* Makes room for others of a block that was given away and is back. */
+extern void FreeGivenBlock(RecordPool *pool, RecordBlock *block);
 
 /* Reads a store block by block, the file first; NULL at the end. */
 typedef struct RecordCursor
