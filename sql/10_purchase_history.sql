@@ -1,7 +1,10 @@
 
 ---------------------------------------------------------------- the type
 
--- @value_type type=purchase_history layout="STORAGE = extended"
+CREATE FUNCTION crm_profile_internal.purchase_history_typanalyze(internal) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE; -- what ANALYZE keeps of histories: how wide they are, and none of them
+
+-- @value_type type=purchase_history layout="STORAGE = extended, ANALYZE = crm_profile_internal.purchase_history_typanalyze"
 
 COMMENT ON TYPE crm_profile.purchase_history IS
 	'every purchase day of one customer: number of orders, amount and, where known, cost; exact, a few bytes a day';

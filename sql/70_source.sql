@@ -919,11 +919,31 @@ BEGIN
 		format('The columns there are: %s.', array_to_string(columns, ', ')), format(CASE WHEN advice IS NULL THEN 'Write %s => with a column or an expression.' ELSE 'Write %s => %L.' END, argument, advice));
 END $$; -- the only candidate for an argument that was left out; an error if there are several or none; advice: what to write then
 
-CREATE FUNCTION crm_profile_internal.source_canonical(query text, schema text, path text) RETURNS text
+CREATE FUNCTION crm_profile_internal.reads_alike(query text) RETURNS boolean
+	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET synchronize_seqscans = off SET max_parallel_workers_per_gather = 0 AS $$
+DECLARE
+	style text;
+	read text;
+	seen text[];
+BEGIN
+	FOREACH style IN ARRAY '{"ISO, YMD","ISO, DMY","SQL, MDY"}'::text[] LOOP
+		BEGIN
+			PERFORM set_config('DateStyle', style, true), set_config('IntervalStyle', CASE style WHEN 'SQL, MDY' THEN 'sql_standard' ELSE 'postgres' END, true);
+			read := crm_profile_internal.look_at(format('SELECT to_jsonb(md5(string_agg(to_jsonb(q)::text, '',''))) FROM (SELECT q.* FROM (%s) q LIMIT 10000) q', query)) #>> '{}';
+		EXCEPTION WHEN data_exception THEN
+			read := 'not at all';
+		END;
+		seen := seen || coalesce(read, '');
+	END LOOP;
+	RETURN seen[1] = ALL (seen);
+END $$; -- whether the first rows of a query are the same under any DateStyle and IntervalStyle
+
+CREATE FUNCTION crm_profile_internal.source_canonical(query text, schema text, path text, argument text DEFAULT NULL) RETURNS text
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	canonical text;
 	lost text;
+	reading text;
 BEGIN
 	PERFORM set_config('search_path', path, true);
 	EXECUTE format('CREATE VIEW %I.source_probe AS %s', schema, query);
@@ -949,8 +969,18 @@ BEGIN
 		RAISE invalid_parameter_value USING MESSAGE = format('the source would compare by another operator than %s', lost), DETAIL = format('Its SQL is kept with all names qualified: %s', canonical),
 			HINT = 'CASE x WHEN y, NULLIF, IS DISTINCT FROM and the like cannot name an operator: write a comparison, x = y, in their place.';
 	END IF;
+	-- a refresh has the settings of the source, views have those of whoever reads them
+	reading := CASE WHEN argument IS NOT NULL THEN crm_profile_internal.session_reading(canonical) END;
+	IF reading !~ '\(|money' AND crm_profile_internal.reads_alike(canonical) THEN
+		reading := NULL;
+	END IF;
+	IF reading IS NOT NULL THEN
+		PERFORM crm_profile_internal.source_argument_error(argument, CASE WHEN reading ~ '\(' THEN format('it calls %s, which goes by the time zone of a session', reading) ELSE format('it reads %s, as settings of a session say', reading) END,
+			'A refresh has the settings of the source, but views have those of whoever reads them.',
+			CASE WHEN reading ~ '\(' THEN 'Say which time zone is meant: (column AT TIME ZONE ''Europe/Berlin'').' ELSE 'Say how it is written: to_date(column, ''DD.MM.YYYY''), to_char(column, ''YYYY-MM'') or to_number(column, ''9999.99'').' END);
+	END IF;
 	RETURN canonical;
-END $$; -- a query with all names schema-qualified
+END $$; -- a query with all names schema-qualified; argument: by which views read it, so that it must mean the same in every session
 
 CREATE FUNCTION crm_profile_internal.source_resolve_interactions(src crm_profile.source_definition, customers oid, path text) RETURNS crm_profile.source_definition
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

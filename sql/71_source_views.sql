@@ -1135,7 +1135,7 @@ DECLARE
 	sample_size CONSTANT double precision := 10000;
 BEGIN
 	EXECUTE format('DELETE FROM %I.label_sample', src.name);
-	PERFORM crm_profile_internal.store_rows(format('SELECT p.segment, p.lifecycle, p.value_tier, p.predicted_tier FROM %I.profile_as_of(%L) p WHERE crm_profile_internal.in_sample(p.customer::text, %L)', src.name, today,
+	PERFORM crm_profile_internal.store_rows(format('SELECT p.segment, p.lifecycle, p.value_tier, p.predicted_tier FROM %I.profile_as_of(%L) p WHERE crm_profile_internal.in_sample(p.customer::text, %L)', src.name, crm_profile_internal.iso_day(today),
 		least(1, sample_size / greatest((SELECT c.reltuples FROM pg_class c WHERE c.oid = src.customers::regclass), (crm_profile_internal.source_last_model(src)).customers, 1))), format('%I.label_sample', src.name)::regclass);
 	EXECUTE format('ANALYZE %I.label_sample', src.name);
 END $$; -- part of a refresh that fits models: the labels of a sample of the customers

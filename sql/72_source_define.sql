@@ -85,9 +85,9 @@ BEGIN
 			WHERE p.kind = 'table' AND p.name NOT IN ('change_queue', 'customer_queue') AND p.object IS NOT NULL AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = p.object AND (x.indisprimary OR x.indisreplident)) LOOP
 		EXECUTE format('ALTER TABLE %s REPLICA IDENTITY %s', object.relation, coalesce('USING INDEX ' || quote_ident(object.relname), 'FULL'));
 	END LOOP;
-	-- no keys in statistics, which would outlive their customers
+	-- no keys, and no rows of orders, in statistics, which would outlive their customers
 	FOR object IN SELECT p.object::regclass AS relation, a.attname FROM crm_profile_internal.source_present(src) p JOIN pg_attribute a ON a.attrelid = p.object
-			WHERE p.kind = 'table' AND p.name <> 'source_definition' AND a.attname IN ('customer', 'customers', 'person', 'key') AND NOT a.attisdropped AND a.attstattarget IS DISTINCT FROM 0 LOOP
+			WHERE p.kind = 'table' AND p.name <> 'source_definition' AND a.attnum > 0 AND (p.name IN ('change_queue', 'customer_queue') OR a.attname IN ('customer', 'customers', 'person', 'key')) AND NOT a.attisdropped AND a.attstattarget IS DISTINCT FROM 0 LOOP
 		EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0', object.relation, object.attname);
 	END LOOP;
 	RETURN src;

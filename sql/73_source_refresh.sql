@@ -11,6 +11,9 @@ CREATE FUNCTION crm_profile_internal.store_rows(query text, target regclass) RET
 CREATE FUNCTION crm_profile_internal.describe_query(query text, OUT relations oid[], OUT column_types oid[], OUT mutable text)
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000; -- the relations that a query reads, views and the tables behind them, the base types of its columns, and what in it can have another result in another session (NULL: nothing); the query is not run
 
+CREATE FUNCTION crm_profile_internal.session_reading(query text) RETURNS text
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000; -- what in a query has another result under another DateStyle, IntervalStyle, lc_monetary or TimeZone (NULL: nothing that is known); the query is not run
+
 CREATE FUNCTION crm_profile_internal.is_pushed(query text) RETURNS boolean
 	LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

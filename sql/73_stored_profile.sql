@@ -57,11 +57,11 @@ BEGIN
 	-- of other customers only the owner learns
 	EXECUTE format('SELECT NOT EXISTS (SELECT FROM %I.unknown_customer)', src.name) INTO all_known;
 	FOR part IN VALUES ('profiles', true, format('SELECT to_jsonb(p) FROM crm_profile_internal.count_profiles(%L) p', src.name)),
-			('calendar', all_known, 'SELECT to_jsonb(' || crm_profile_internal.calendar_figures(src, quote_literal(today) || '::date') || ')'),
-			('revenue', all_known, 'SELECT to_jsonb(' || crm_profile_internal.revenue_figures(src, quote_literal(today) || '::date') || ')'),
-			('cohorts', all_known OR NOT src.count_unknown, format('SELECT jsonb_agg(c) FROM crm_profile_internal.cohort_cells(%L, %L) c', src.name, today)),
+			('calendar', all_known, 'SELECT to_jsonb(' || crm_profile_internal.calendar_figures(src, quote_literal(crm_profile_internal.iso_day(today)) || '::date') || ')'),
+			('revenue', all_known, 'SELECT to_jsonb(' || crm_profile_internal.revenue_figures(src, quote_literal(crm_profile_internal.iso_day(today)) || '::date') || ')'),
+			('cohorts', all_known OR NOT src.count_unknown, format('SELECT jsonb_agg(c) FROM crm_profile_internal.cohort_cells(%L, %L) c', src.name, crm_profile_internal.iso_day(today))),
 			-- conditions of the scheme may read what nobody watches
-			('moves', all_known OR NOT src.count_unknown, CASE WHEN src.condition_sql IS NULL THEN format('SELECT jsonb_agg(m) FROM %I.segment_migration(%L::date - 90, %2$L) m', src.name, today) END) LOOP
+			('moves', all_known OR NOT src.count_unknown, CASE WHEN src.condition_sql IS NULL THEN format('SELECT jsonb_agg(m) FROM %I.segment_migration(%L::date - 90, %2$L) m', src.name, crm_profile_internal.iso_day(today)) END) LOOP
 		IF part.column3 IS NOT NULL THEN
 			EXECUTE part.column3 INTO kept;
 			EXECUTE format('INSERT INTO %I.kept_figures SELECT $1, $2, $3, $4 WHERE $4 IS NOT NULL', src.name) USING part.column1, today, part.column2, kept;
@@ -93,7 +93,7 @@ BEGIN
 		FROM pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped;
 	-- as with histories, the indexes come at the end of the first time
 	IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = target) THEN
-		written := crm_profile_internal.store_rows(format('SELECT p.* FROM %I.profile_as_of(%L) p', src.name, today), target);
+		written := crm_profile_internal.store_rows(format('SELECT p.* FROM %I.profile_as_of(%L) p', src.name, crm_profile_internal.iso_day(today)), target);
 		changed := written;
 		EXECUTE format('CREATE UNIQUE INDEX stored_profile_key ON %s (customer)', target);
 		-- counts and amounts by segment need no table: it is large, with its room for new versions of rows; readers'

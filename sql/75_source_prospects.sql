@@ -220,9 +220,9 @@ BEGIN
 	END LOOP;
 	IF prospects IS NOT NULL THEN
 		src.prospect_query := crm_profile_internal.source_canonical(format('SELECT %I::%s AS prospect, %s AS customer%s FROM %s', src.prospect_key, src.prospect_key_type,
-			coalesce(quote_ident(src.prospect_customer), 'NULL') || '::' || src.key_type, src.customer_query, src.prospects), src.name, path);
+			coalesce(quote_ident(src.prospect_customer), 'NULL') || '::' || src.key_type, src.customer_query, src.prospects), src.name, path, 'attributes');
 	END IF;
-	src.customer_query := crm_profile_internal.source_canonical(format('SELECT %I::%s AS customer%s FROM %s', src.customer_key, src.key_type, src.customer_query, src.customers), src.name, path);
+	src.customer_query := crm_profile_internal.source_canonical(format('SELECT %I::%s AS customer%s FROM %s', src.customer_key, src.key_type, src.customer_query, src.customers), src.name, path, 'attributes');
 	RETURN src;
 END $$; -- checks and completes attributes and prospects of a definition with the caller's rights
 

@@ -184,7 +184,7 @@ BEGIN
 	ELSIF src.order_code IS NOT NULL THEN
 		src.order_code := crm_profile_internal.source_expression('order_code', src.order_code, orders, orders_sql, path, NULL, NULL);
 		src.code_query := crm_profile_internal.source_canonical(format('SELECT q.customer, %s AS ordered_on, q.amount, q.code FROM (%s, (%s)::text AS code FROM %s%s) q WHERE q.code IS NOT NULL',
-			crm_profile_internal.source_local_day(src, 'q.ordered_at', format('(SELECT %s AS ordered_at FROM %s) q', src.ordered_at, orders_sql), path), selected, src.order_code, orders_sql, ' WHERE ' || src.order_filter), src.name, path);
+			crm_profile_internal.source_local_day(src, 'q.ordered_at', format('(SELECT %s AS ordered_at FROM %s) q', src.ordered_at, orders_sql), path), selected, src.order_code, orders_sql, ' WHERE ' || src.order_filter), src.name, path, 'order_code');
 	END IF;
 	RETURN src;
 END $$; -- checks the arguments about codes of orders, and makes the query of orders with a code; selected: customer, time and amount of the orders
@@ -263,7 +263,7 @@ BEGIN
 		coalesce('(' || src.campaign_code || ')', 'NULL') || '::text',
 		-- what the others make of what cannot be
 		format('%I::text AS given_key, NOT isfinite(%s) AS never_contacted, %s AS never_responded, %s AS is_odd', src.campaign_customer, src.contacted_at, CASE WHEN kind <> 'boolean'::regtype THEN format('NOT isfinite(%s)', src.responded_at) ELSE 'false' END,
-			(SELECT coalesce(string_agg(format('coalesce(abs((%s)::numeric) >= 1e12, false)', a), ' OR '), 'false') FROM unnest(ARRAY[src.response_value, src.contact_cost]) a WHERE a IS NOT NULL)), src.campaigns), src.name, path);
+			(SELECT coalesce(string_agg(format('coalesce(abs((%s)::numeric) >= 1e12, false)', a), ' OR '), 'false') FROM unnest(ARRAY[src.response_value, src.contact_cost]) a WHERE a IS NOT NULL)), src.campaigns), src.name, path, 'campaigns');
 	RETURN src;
 END $$; -- checks and completes the arguments about campaigns with the caller's rights
 
@@ -550,7 +550,7 @@ CREATE FUNCTION crm_profile_internal.campaign_totals(responses regclass, by_scor
 	LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 50 SET search_path = pg_catalog, pg_temp
 	-- each figure of a contact is computed once, however often it is used, and none that is not
 	BEGIN ATOMIC
-		SELECT m.* FROM unnest(crm_profile_internal.response_measures((SELECT c.relnamespace::regnamespace::name::text FROM pg_class c WHERE c.oid = responses), format('SELECT ARRAY(SELECT ROW(r.campaign::text, %1$s, min(r.contacted_on), max(r.contacted_on), count(*) - count(r.responded), sum(r.cost) FILTER (WHERE r.treated AND r.responded IS NOT NULL), '
+		SELECT m.* FROM unnest(crm_profile_internal.response_measures((SELECT n.nspname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = responses), format('SELECT ARRAY(SELECT ROW(r.campaign::text, %1$s, min(r.contacted_on), max(r.contacted_on), count(*) - count(r.responded), sum(r.cost) FILTER (WHERE r.treated AND r.responded IS NOT NULL), '
 				'%2$s, crm_profile.campaign_lift(CASE WHEN r.responded IS NOT NULL THEN r.treated END, r.responded%3$s))::crm_profile_internal.campaign_measures FROM (SELECT %5$s FROM %%s OFFSET 0) r GROUP BY r.campaign, %4$s)',
 			CASE WHEN by_score THEN 'NULL::text, crm_profile_internal.score_class(r.score)' ELSE 'r.segment::text, NULL::integer' END,
 			CASE WHEN by_score THEN 'NULL::bigint, NULL::bigint, NULL::numeric, crm_profile_internal.decimal_sum(CASE WHEN r.responded IS NOT NULL THEN r.score END)' ELSE 'count(r.customer) FILTER (WHERE r.coded_orders > 0), sum(r.coded_orders), sum(r.coded_value), NULL::numeric' END,

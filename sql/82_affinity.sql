@@ -131,7 +131,7 @@ BEGIN
 			crm_profile_internal.source_order_customers(src, orders, orders_sql, path));
 	END IF;
 	BEGIN
-		src.line_query := crm_profile_internal.source_canonical(src.line_query, src.name, path);
+		src.line_query := crm_profile_internal.source_canonical(src.line_query, src.name, path, 'lines');
 	EXCEPTION WHEN undefined_function OR datatype_mismatch OR cannot_coerce THEN
 		PERFORM crm_profile_internal.source_argument_error('lines', SQLERRM, 'The order lines are read by: ' || src.line_query, 'The key of an order must have the same type in both tables: cast one of them.');
 	END;

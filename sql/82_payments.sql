@@ -67,7 +67,7 @@ BEGIN
 			src.payment_order, selected, src.payments, crm_profile_internal.source_order_customers(src, orders, orders_sql, path));
 	END IF;
 	BEGIN
-		src.payment_query := crm_profile_internal.source_canonical(selected, src.name, path);
+		src.payment_query := crm_profile_internal.source_canonical(selected, src.name, path, 'payments');
 	EXCEPTION WHEN undefined_function OR datatype_mismatch OR cannot_coerce THEN
 		PERFORM crm_profile_internal.source_argument_error('payments', SQLERRM, 'The payments are read by: ' || selected, 'The key of a customer, or of an order, must have the same type in both tables: cast one of them.');
 	END;

@@ -103,7 +103,7 @@ SELECT next_product('post', 'abc');
 SELECT alter_source('post', line_product => 'substr(product, 1, length(product) - 1)');
 SELECT finding, severity, rows, sample_keys, argument FROM check_source_details('post') WHERE finding ~ 'lines|baskets' ORDER BY finding COLLATE "C";
 -- each argument that fails, of all rows; what reads the lines stops
-SELECT alter_source('post', line_day => $$CASE WHEN who = '999' THEN who::date ELSE d::date END$$);
+SELECT alter_source('post', line_day => $$CASE WHEN who = '999' THEN to_date('day ' || who, 'YYYY-MM-DD') ELSE d::date END$$);
 SELECT finding, rows, argument, advice FROM check_source_details('post') WHERE finding ~ 'lines .* read';
 SELECT count(*) FROM post.order_line;
 -- but a refresh: complements are those of the others
@@ -119,7 +119,7 @@ CREATE TABLE item (sold int, product text);
 INSERT INTO item SELECT i, 'p' || i % 5 FROM generate_series(1, 400) i;
 CREATE TABLE bill (sold int, due date, paid date, total numeric);
 INSERT INTO bill SELECT i, '2025-03-01', '2025-03-02', CASE WHEN i = 7 THEN 0 ELSE 1 END FROM generate_series(1, 400) i;
-SELECT count(*) > 0 AS created FROM create_source('post', 'g', 'sold', order_customer => 'gid', ordered_at => 'd::date', order_key => NULL, amount => 'amt', as_of => '2025-12-10', lines => 'item', line_order => 'sold', line_product => 'product',
+SELECT count(*) > 0 AS created FROM create_source('post', 'g', 'sold', order_customer => 'gid', ordered_at => $$to_date(d, 'YYYY-MM-DD')$$, order_key => NULL, amount => 'amt', as_of => '2025-12-10', lines => 'item', line_order => 'sold', line_product => 'product',
 	payments => 'bill', payment_order => 'sold', payment_due => 'due', payment_paid => 'paid', payment_amount => 'total', campaigns => 'mail', campaign_customer => 'who', contacted_at => 'sent', order_code => 'code', campaign_code => $$'S'$$);
 SELECT refresh('post') IS NOT NULL AS refreshed;
 UPDATE sold SET d = '2025-02-30' WHERE no = 400;

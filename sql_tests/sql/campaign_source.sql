@@ -46,6 +46,13 @@ SELECT sum(s.treated) = min(r.treated) AND sum(s.control) = min(r.control) AS wh
 SELECT bool_and(abs(s.adjusted_p_value - (SELECT min(least(1, o.p_value * n.n / (SELECT count(*) FROM shop.campaign_segment_result k WHERE k.p_value <= o.p_value))) FROM shop.campaign_segment_result o WHERE o.p_value >= s.p_value)) < 1e-12) AS adjusted,
 	count(*) FILTER (WHERE s.result = 'worked') > 0 AS some_worked, bool_and((s.result = 'worked') = (s.adjusted_p_value < 0.05 AND s.lift > 0)) AS as_adjusted
 FROM shop.campaign_segment_result s, (SELECT count(p_value) AS n FROM shop.campaign_segment_result) n WHERE s.p_value IS NOT NULL;
+-- whatever the source is called
+ALTER SCHEMA shop RENAME TO "My ""shop""";
+SELECT treated > 0 AS told FROM "My ""shop""".campaign_result;
+SET quote_all_identifiers TO on;
+SELECT count(*) > 0 AS told FROM "My ""shop""".campaign_gains;
+RESET quote_all_identifiers;
+ALTER SCHEMA "My ""shop""" RENAME TO shop;
 -- by tenth of the score
 SELECT count(*) AS deciles, sum(customers) = (SELECT count(score) FROM shop.campaign_response) AS whole, bool_and(mean_score < before) AS falling, max(cumulative_customers) = 1 AND max(cumulative_responses) = 1 AS ends_at_1, min(customers) > 0 AS none_empty
 FROM (SELECT *, lag(mean_score) OVER (ORDER BY decile) AS before FROM shop.campaign_gains) g;

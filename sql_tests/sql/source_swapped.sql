@@ -202,6 +202,18 @@ SELECT count(*) FROM crm_profile.create_source('paper2', 'trade.client', 'trade.
 	attributes => ARRAY[E'short = substring(region FROM ''^\\w'')'], as_of => '2025-05-01');
 SELECT orders, customers FROM crm_profile.refresh('paper2');
 SELECT crm_profile.drop_source('paper2');
+-- under a style that writes days as it does not read them, with names quoted that need no quotes
+SET datestyle = 'Postgres, YMD';
+SET quote_all_identifiers = on;
+SELECT count(*) FROM crm_profile.create_source('paper2', 'trade.client', 'trade.receipt', customer_key => 'nr', order_customer => 'client_id', ordered_at => 'to_date(day, ''DD/MM/YYYY'')', amount => 'price::numeric',
+	attributes => '{region}', as_of => '2025-05-01', materialize => true, track_changes => 'keys');
+SELECT orders, customers FROM crm_profile.refresh('paper2');
+SELECT orders, customers, customers_written FROM crm_profile.refresh('paper2');
+SELECT crm_profile.alter_source('paper2', period => '40 days');
+SELECT orders, customers, customers_written FROM crm_profile.refresh('paper2');
+SELECT severity, finding FROM crm_profile.check_source_details('paper2');
+SELECT crm_profile.drop_source('paper2');
+RESET quote_all_identifiers;
 RESET transform_null_equals;
 RESET standard_conforming_strings;
 RESET timezone;
@@ -212,6 +224,19 @@ SELECT crm_profile.alter_source('paper', settings => '{search_path=public}');
 SELECT crm_profile.alter_source('paper', settings => '{DateStyle}');
 SELECT crm_profile.alter_source('paper', settings => '{"DateStyle=ISO, MDY"}');
 SELECT orders FROM crm_profile.refresh('paper');
+SELECT crm_profile.drop_source('paper');
+
+-- what views read must mean the same in every session, too
+CREATE TABLE person (id int PRIMARY KEY, born text, since timestamptz, seen date, balance text);
+INSERT INTO person SELECT i, '03/04/' || 1950 + i, '2025-01-01', '2025-01-01', '7' FROM generate_series(1, 20) i;
+SELECT crm_profile.create_source('paper', 'person', 'sales', order_customer => 'client_id', amount => 'total', attributes => ARRAY['age = date ''2025-01-01'' - born::date']);
+SELECT crm_profile.create_source('paper', 'person', 'sales', order_customer => 'client_id', amount => 'total', attributes => ARRAY['month = left(seen::text, 7)']);
+SELECT crm_profile.create_source('paper', 'person', 'sales', order_customer => 'client_id', amount => 'total', attributes => ARRAY['balance = balance::money::numeric']);
+SELECT crm_profile.create_source('paper', 'person', 'sales', order_customer => 'client_id', amount => 'total', attributes => ARRAY['joined = since::date']);
+SELECT crm_profile.create_source('paper', 'person', 'sales', order_customer => 'client_id', amount => 'total', attributes => ARRAY['year = extract(year FROM since)']);
+SELECT crm_profile.create_source('paper', 'person', 'sales', order_customer => 'client_id', amount => 'total', payments => 'receipt', payment_customer => 'client_id', payment_due => 'day::date', payment_paid => 'to_date(day, ''DD/MM/YYYY'')', payment_amount => 'price::numeric');
+SELECT count(*) FROM crm_profile.create_source('paper', 'person', 'sales', order_customer => 'client_id', amount => 'total', as_of => '2025-05-01',
+	attributes => ARRAY['age = date ''2025-01-01'' - to_date(born, ''DD/MM/YYYY'')', 'month = to_char(seen, ''YYYY-MM'')', 'year = extract(year FROM since AT TIME ZONE ''UTC'')']);
 SELECT crm_profile.drop_source('paper');
 
 -- if all tables are published, all can still be written

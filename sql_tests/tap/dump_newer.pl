@@ -1,5 +1,6 @@
-# Dumps are restored into each newer PostgreSQL installed with its headers: all rows are the same, sources refresh and show the same as before. A
-# plain dump by a superuser, and one in a directory, by an owner who is none, into a database of theirs, with two jobs
+# Into each newer PostgreSQL installed with its headers: all rows are the same, sources refresh and show the same as before. A plain dump by a
+# superuser, by the old programs and by the new ones; one in a directory, by an owner who is none, into a database of theirs, with two jobs; and
+# pg_upgrade of the whole server
 use strict;
 use warnings;
 use CrmProfile;
@@ -65,23 +66,50 @@ my $owned = $old->safe_psql('owned', $summary, extra_params => [ '-U', 'keeper' 
 command_ok([ 'pg_dump', '-Fd', '-j2', '-f', "$files/owned", @keeper ], 'dumped by the owner');
 system("chmod -R a+rX $files");
 
+# what is run in an upgraded server: the files, and a refresh before the second
+my $refreshed = "-c \"SET client_min_messages = error\" -c \"SELECT customers_written, customers_removed FROM crm_profile.refresh('app') UNION ALL SELECT customers_written, customers_removed FROM crm_profile.refresh('tracked')\" -f $files/shown.sql";
+my $refreshed_by_owner = "-c \"SET client_min_messages = error\" -c \"SELECT customers_written, customers_removed FROM crm_profile.refresh('own')\" -c \"$summary\"";
+my $superuser = $old->safe_psql('postgres', 'SELECT current_user');
+my %server;
 for my $pg_config (@newer)
 {
 	my $version = major($pg_config);
 	my $tree = "$files/tree$version";
-	system("mkdir $tree && cd '$ENV{SOURCE_TREE}' && cp -r Makefile crm_profile.control META.json src sql tools $tree && cd $tree && find . -name '*.[od]' -o -name '*.bc' -o -name '*.so' | xargs rm -f") == 0 or die "no copy of the sources\n";
-	command_ok([ 'make', '-C', $tree, '-s', "PG_CONFIG=$pg_config", 'with_llvm=no' ], "$version: built");
+	system("mkdir $tree && cd '$ENV{SOURCE_TREE}' && cp -r Makefile crm_profile.control META.json src sql tools $tree && cd $tree && chmod -R u+w . && find . -name '*.[od]' -o -name '*.bc' -o -name '*.so' | xargs rm -f") == 0 or die "no copy of the sources\n";
+	command_ok([ 'make', '-C', $tree, '-s', "PG_CONFIG=$pg_config", 'with_llvm=no' ], "$version: built") or next;
 	my @server = ('env', "PG_CONFIG=$pg_config", "$tree/tools/with-cluster", 'sh', '-c');
-	my $restored = "createdb shop && psql -X -q -v ON_ERROR_STOP=1 -d shop -f $files/shop.sql >$files/log$version 2>&1 || { tail -n 5 $files/log$version; exit 1; }";
+	$server{$pg_config} = \@server;
 	my $ask = join(' ', @psql) . ' -d shop';
-	my ($after) = run_command([ @server, "$restored; $ask -f $files/contents.sql" ]);
-	is($after, $contents, "$version: the same rows");
-	($after) = run_command([ @server, "$restored; $ask -c \"SET client_min_messages = error\" -c \"SELECT customers_written, customers_removed FROM crm_profile.refresh('app') UNION ALL SELECT customers_written, customers_removed FROM crm_profile.refresh('tracked')\" -f $files/shown.sql" ]);
-	is($after, "0|0\n0|0\n$before", "$version: a refresh finds nothing that differs, and the views show the same");
-	$restored = "psql -X -q -d postgres -c 'CREATE ROLE keeper LOGIN' && createdb -O keeper owned && pg_restore --exit-on-error -j2 -U keeper -d owned $files/owned";
-	($after) = run_command([ @server, "$restored && @psql -U keeper -d owned -c \"$summary\"" ]);
-	is($after, $owned, "$version: restored by the owner, with two jobs");
-	($after) = run_command([ @server, "$restored && @psql -U keeper -d owned -c \"SET client_min_messages = error\" -c \"SELECT customers_written, customers_removed FROM crm_profile.refresh('own')\" -c \"$summary\"" ]);
-	is($after, "0|0\n$owned", "$version: the owner refreshes it");
+	my $quiet = ">$files/log$version 2>&1 || { tail -n 5 $files/log$version; exit 1; }";
+	for my $way ([ 'a plain dump', "psql -X -q -v ON_ERROR_STOP=1 -d shop -f $files/shop.sql $quiet" ], [ 'a dump by the new programs', "pg_dump -h " . $old->host . ' -p ' . $old->port . " -U $superuser -f $files/new$version.sql shop && psql -X -q -v ON_ERROR_STOP=1 -d shop -f $files/new$version.sql $quiet" ])
+	{
+		my ($what, $restore) = @$way;
+		my ($after) = run_command([ @server, "createdb shop && $restore; $ask -f $files/contents.sql; $ask $refreshed" ]);
+		is($after, "${contents}\n0|0\n0|0\n$before", "$version, $what: the same rows, a refresh finds nothing that differs, and the views show the same");
+	}
+	my $restored = "psql -X -q -d postgres -c 'CREATE ROLE keeper LOGIN' && createdb -O keeper owned && pg_restore --exit-on-error -j2 -U keeper -d owned $files/owned";
+	my ($after) = run_command([ @server, "$restored && @psql -U keeper -d owned -c \"$summary\" && @psql -U keeper -d owned $refreshed_by_owner" ]);
+	is($after, "$owned\n0|0\n$owned", "$version, a directory: restored by the owner, with two jobs, who refreshes it");
+}
+
+$old->stop;
+for my $pg_config (grep { $server{$_} } @newer)
+{
+	my $version = major($pg_config);
+	my ($libraries) = run_command([ $pg_config, '--pkglibdir' ]);
+  SKIP:
+	{
+		# from 18 on it loads $libdir/crm_profile, wherever the throwaway installation is
+		skip "$version: pg_upgrade finds only libraries that are installed for good", 2 if $version >= 18 && !-e "$libraries/crm_profile.so";
+		my $to = "$files/upgraded$version";
+		my $checksums = $version >= 18 ? '--no-data-checksums' : '';
+		my ($old_data, $old_programs, $old_port) = ($old->data_dir, $old->config_data('--bindir'), $old->port);
+		my $programs = "\$(\$PG_CONFIG --bindir)";
+		my $prepared = "mkdir -p $to/run && cd $to/run && initdb -D $to/data -U $superuser -A trust --no-sync $checksums >log && cat \$TEMP_CONFIG >>$to/data/postgresql.conf";
+		my $upgraded = "pg_upgrade --no-sync -U $superuser -d $old_data -D $to/data -b $old_programs -B $programs -s $to/run -p $old_port -P 5439 >log 2>&1 || { cat log $to/data/pg_upgrade_output.d/*/*.txt; exit 1; }";
+		my $started = "pg_ctl -D $to/data -l $to/run/server.log -w -s -o \"-p 5439 -k $to/run -c listen_addresses=\" start && export PGHOST=$to/run PGPORT=5439 PGUSER=$superuser";
+		my ($after) = run_command([ @{ $server{$pg_config} }, "$prepared && { $upgraded; } && $started && { @psql -d shop -f $files/contents.sql; @psql -d shop $refreshed; @psql -U keeper -d owned $refreshed_by_owner; pg_ctl -D $to/data -s -m fast stop; }" ]);
+		is($after, "${contents}\n0|0\n0|0\n$before\n0|0\n$owned", "$version, pg_upgrade: the same rows, and the same after a refresh");
+	}
 }
 done_testing();

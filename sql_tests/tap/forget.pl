@@ -32,6 +32,10 @@ $node->safe_psql('shop', qq{
 	INSERT INTO orders VALUES ('c3', '2025-10-02', 5);
 	SELECT crm_profile.refresh('shop');
 	SELECT crm_profile.check_source_details('merged');
+	-- changes that wait for the next refresh, and statistics of all tables of the sources
+	INSERT INTO orders VALUES ('$key', '2025-10-03', 5);
+	DO \$\$ BEGIN EXECUTE (SELECT 'ANALYZE ' || string_agg(oid::regclass::text, ', ') FROM pg_class WHERE relkind = 'r' AND relnamespace::regnamespace::text IN ('shop', 'merged')); END \$\$;
+	DELETE FROM orders WHERE customer_id = '$key' AND ordered_at = '2025-10-03';
 	-- as a refresh leaves it where attributes tell how people buy
 	INSERT INTO merged.customer_effect SELECT customer, 0.1, 0.2 FROM merged.customer_history});
 
@@ -46,6 +50,9 @@ sub tables_with
 	return join ' ', sort map { my ($number) = m{/(\d+)[^/]*$}; $file{ $number // '' } // "file $_" } grep { -f && index(slurp_file($_), $text) >= 0 } glob "$directory/*";
 }
 
+my $history = pack 'H*', $node->safe_psql('shop', qq{SELECT encode(crm_profile_internal.purchase_history_send(history), 'hex') FROM shop.customer_history WHERE customer = '$key'});
+like(tables_with($history), qr/^shop.customer_history/, 'the history is where it should be');
+is($node->safe_psql('shop', q{SELECT string_agg(DISTINCT attname, ' ') FROM pg_stats WHERE schemaname IN ('shop', 'merged') AND coalesce(most_common_vals::text, histogram_bounds::text, most_common_elems::text) ~ 'zzMarker|[0-9]: '}), '', 'neither keys nor histories are in statistics');
 like(tables_with($key), qr/customers customers_pkey merged.customer_effect merged.customer_effect_pkey merged.customer_history.*merged.identity_found.*orders.*shop.customer_history shop.customer_history_key shop.stored_profile/, 'the key is in tables and indexes');
 is($node->safe_psql('shop', 'SELECT count(*) FROM shop.model'), '3', 'models of three refreshes');
 
@@ -67,6 +74,7 @@ like($left, qr/^merged\.customer_effect merged\.customer_effect_pkey merged\.cus
 unlike($left, qr/shop\.|pg_/, 'the tables that were do not, nor do the catalogues');
 is($node->safe_psql('shop', qq{SELECT * FROM crm_profile.forget_customer('merged', '$key')}), '0|0', 'written anew later');
 is(tables_with('zzMarker') =~ s/\b(customers|orders|customers_pkey)\b ?//gr, '', 'no file of a source has them');
+is(tables_with($history), '', 'nor the history');
 my $log = slurp_file($node->logfile);
 unlike($log, qr/zzMarker/, 'the log never had');
 like($log, qr/the customer still has/, 'the warning is in the log');

@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "commands/vacuum.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
@@ -336,6 +337,46 @@ purchase_history_recv(PG_FUNCTION_ARGS)
 			 errhint(
 				 "Only what purchase_history_send of the same format version wrote can be read.")));
 	PG_RETURN_POINTER(history);
+}
+
+/* ---------- what ANALYZE keeps ---------- */
+
+/* How wide histories are.  A sample of them would be whole customers, and outlive these. */
+static void
+ComputeWidth(VacAttrStatsP stats, AnalyzeAttrFetchFunc fetch, int nrows, double total)
+{
+	double width = 0;
+	int known = 0;
+
+	for (int i = 0; i < nrows; i++)
+	{
+		bool isnull;
+		Datum history = fetch(stats, i, &isnull);
+
+		CHECK_FOR_INTERRUPTS();
+		if (isnull)
+			continue;
+		width += VARSIZE_ANY(DatumGetPointer(history));
+		known++;
+	}
+	if (nrows == 0)
+		return;
+	stats->stats_valid = true;
+	stats->stanullfrac = (float4) (nrows - known) / nrows;
+	stats->stawidth = known == 0 ? 0 : (int32) rint(width / known);
+	stats->stadistinct = 0; /* unknown */
+}
+
+PG_FUNCTION_INFO_V1(purchase_history_typanalyze);
+Datum
+purchase_history_typanalyze(PG_FUNCTION_ARGS)
+{
+	VacAttrStats *stats = (VacAttrStats *) PG_GETARG_POINTER(0);
+
+	stats->compute_stats = ComputeWidth;
+	/* the size of the sample of other columns */
+	stats->minrows = 300 * default_statistics_target;
+	PG_RETURN_BOOL(true);
 }
 
 /* ---------- the group: merge, take away, add ---------- */

@@ -17,9 +17,11 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parse_coerce.h"
 #include "parser/parser.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/plancache.h"
@@ -273,6 +275,128 @@ query_traits(PG_FUNCTION_ARGS)
 		values[1] = CStringGetTextDatum(traits.arbitrary);
 	SPI_finish();
 	PG_RETURN_DATUM(RowDatum(fcinfo, values, nulls));
+}
+
+/* ---------- what is read as the session has it ---------- */
+
+/* Types whose text follows DateStyle, IntervalStyle or lc_monetary. */
+static bool
+HasStyle(Oid type)
+{
+	return type == DATEOID || type == TIMESTAMPOID || type == TIMESTAMPTZOID ||
+		   type == INTERVALOID || type == CASHOID;
+}
+
+static bool
+IsText(Oid type)
+{
+	return TypeCategory(type) == TYPCATEGORY_STRING;
+}
+
+/*
+ * The time with time zone that a function goes from by the zone of the session; NULL: it does not.
+ */
+static Node *
+ZonedArgument(FuncExpr *call)
+{
+	switch (call->funcid)
+	{
+		case F_DATE_TIMESTAMPTZ:
+		case F_TIMESTAMP_TIMESTAMPTZ:
+		case F_TIME_TIMESTAMPTZ:
+		case F_TO_CHAR_TIMESTAMPTZ_TEXT:
+			return linitial(call->args);
+		case F_DATE_PART_TEXT_TIMESTAMPTZ:
+		case F_EXTRACT_TEXT_TIMESTAMPTZ:
+		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ:
+			return lsecond(call->args);
+		default:
+			return NULL;
+	}
+}
+
+/*
+ * The day or local time that became one with time zone, as PostgreSQL makes it for functions such
+ * as to_char(): what goes back from there is the same in every zone.  NULL for anything else.
+ */
+static Node *
+LocalArgument(Node *node)
+{
+	FuncExpr *call = (FuncExpr *) node;
+
+	if (!IsA(node, FuncExpr))
+		return NULL;
+	if (call->funcid == F_TIMESTAMPTZ_DATE || call->funcid == F_TIMESTAMPTZ_TIMESTAMP)
+		return linitial(call->args);
+	if (call->funcid == F_DATE_TRUNC_TEXT_TIMESTAMPTZ)
+		return LocalArgument(lsecond(call->args));
+	return NULL;
+}
+
+/* Finds what in a query is read or written as settings of the session say; else NULL. */
+static bool
+FindSessionReading(Node *node, void *context)
+{
+	const char **found = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, CoerceViaIO))
+	{
+		Oid from = getBaseType(exprType((Node *) ((CoerceViaIO *) node)->arg));
+		Oid to = getBaseType(((CoerceViaIO *) node)->resulttype);
+
+		if ((IsText(from) && HasStyle(to)) || (HasStyle(from) && IsText(to)))
+		{
+			*found = psprintf("%s as %s", format_type_be(from), format_type_be(to));
+			return true;
+		}
+	}
+	if (IsA(node, FuncExpr))
+	{
+		Oid function = ((FuncExpr *) node)->funcid;
+		Node *zoned = ZonedArgument((FuncExpr *) node);
+		Node *local = zoned != NULL ? LocalArgument(zoned) : NULL;
+
+		if (local != NULL)
+			return FindSessionReading(local, context);
+		if (zoned != NULL || function == F_TIMESTAMPTZ_DATE || function == F_TIMESTAMPTZ_TIMESTAMP)
+		{
+			*found = format_procedure(function);
+			return true;
+		}
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, FindSessionReading, context, 0);
+	return expression_tree_walker(node, FindSessionReading, context);
+}
+
+/*
+ * (query): what in it has another result under another DateStyle, IntervalStyle, lc_monetary or
+ * TimeZone; NULL: nothing that is known.
+ */
+PG_FUNCTION_INFO_V1(session_reading);
+Datum
+session_reading(PG_FUNCTION_ARGS)
+{
+	char *query = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	MemoryContext caller = CurrentMemoryContext;
+	SPIPlanPtr plan;
+	ListCell *source;
+	char *found = NULL;
+
+	SPI_connect();
+	plan = SPI_prepare(query, 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	MemoryContextSwitchTo(caller);
+	foreach (source, SPI_plan_get_plan_sources(plan))
+		if (FindSessionReading((Node *) ((CachedPlanSource *) lfirst(source))->query_list, &found))
+			break;
+	SPI_finish();
+	if (found == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(found));
 }
 
 /* ---------- keys ---------- */

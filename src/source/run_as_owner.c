@@ -93,13 +93,16 @@ PinSettings(Datum settings)
 			PinValueSetting(TextDatumGetCString(values[i]));
 }
 
-/* The settings that decide how our SQL and that of the source is parsed. */
+/* The settings that decide how our SQL and that of the source is parsed and written. */
 static void
 PinReading(void)
 {
 	PinSetting("search_path", "pg_catalog, pg_temp");
 	PinSetting("standard_conforming_strings", "on");
 	PinSetting("array_nulls", "on");
+	PinSetting("quote_all_identifiers", "off");
+	/* an index would find only a part of the rows */
+	PinSetting("gin_fuzzy_search_limit", "0");
 	/* what belongs to a source is on this server alone: Citus need not carry it to others, nor warn
 	 */
 	if (GetConfigOption("citus.enable_ddl_propagation", true, false) != NULL)
