@@ -898,10 +898,10 @@ BEGIN
 	found := crm_profile_internal.base_type(found);
 	IF types IS NOT NULL AND found <> ALL (types) THEN
 		PERFORM crm_profile_internal.source_argument_error(argument, format('%s has type %s', expression, found),
-			format('Expected %s.', wanted), (SELECT CASE WHEN r.reading IS NOT NULL THEN format('%s: %s => %L.', CASE k.kind WHEN 'condition' THEN 'Say when it holds' ELSE format('Say how its %ss are written', k.kind) END, argument, r.reading)
+			format('Expected %s.', wanted), (SELECT CASE WHEN argument = 'day_weights' THEN 'Name a table or a view that has such a column.' WHEN r.reading IS NOT NULL THEN format('%s: %s => %L.', CASE k.kind WHEN 'condition' THEN 'Say when it holds' ELSE format('Say how its %ss are written', k.kind) END, argument, r.reading)
 					ELSE 'Name another column, or cast it in an expression.' END
 				FROM (SELECT CASE WHEN types @> ARRAY['date'::regtype::oid] THEN 'day' WHEN types @> ARRAY['numeric'::regtype::oid] THEN 'amount' ELSE 'condition' END AS kind) k,
-					LATERAL (SELECT crm_profile_internal.reading_of(expression, relation_sql, path, k.kind) AS reading) r));
+					LATERAL (SELECT CASE WHEN argument <> 'day_weights' THEN crm_profile_internal.reading_of(expression, relation_sql, path, k.kind) END AS reading) r));
 	END IF;
 	RETURN expression;
 END $$; -- checks an argument that is a column or expression, and that its type is among those wanted
@@ -930,7 +930,7 @@ BEGIN
 		BEGIN
 			PERFORM set_config('DateStyle', style, true), set_config('IntervalStyle', CASE style WHEN 'SQL, MDY' THEN 'sql_standard' ELSE 'postgres' END, true);
 			read := crm_profile_internal.look_at(format('SELECT to_jsonb(md5(string_agg(to_jsonb(q)::text, '',''))) FROM (SELECT q.* FROM (%s) q LIMIT 10000) q', query)) #>> '{}';
-		EXCEPTION WHEN data_exception THEN
+		EXCEPTION WHEN data_exception OR cardinality_violation THEN
 			read := 'not at all';
 		END;
 		seen := seen || coalesce(read, '');
@@ -971,10 +971,7 @@ BEGIN
 	END IF;
 	-- a refresh has the settings of the source, views have those of whoever reads them
 	reading := CASE WHEN argument IS NOT NULL THEN crm_profile_internal.session_reading(canonical) END;
-	IF reading !~ '\(|money' AND crm_profile_internal.reads_alike(canonical) THEN
-		reading := NULL;
-	END IF;
-	IF reading IS NOT NULL THEN
+	IF reading ~ '\(|money' OR reading IS NOT NULL AND NOT crm_profile_internal.reads_alike(canonical) THEN
 		PERFORM crm_profile_internal.source_argument_error(argument, CASE WHEN reading ~ '\(' THEN format('it calls %s, which goes by the time zone of a session', reading) ELSE format('it reads %s, as settings of a session say', reading) END,
 			'A refresh has the settings of the source, but views have those of whoever reads them.',
 			CASE WHEN reading ~ '\(' THEN 'Say which time zone is meant: (column AT TIME ZONE ''Europe/Berlin'').' ELSE 'Say how it is written: to_date(column, ''DD.MM.YYYY''), to_char(column, ''YYYY-MM'') or to_number(column, ''9999.99'').' END);
