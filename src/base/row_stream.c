@@ -54,6 +54,24 @@ static struct
 } row_streams[MAX_ROW_STREAMS];
 static int nrow_streams = 0;
 
+/* The columns that a scan of them reads; without a scan, all. */
+static const bool *
+WantedColumns(TupleDesc columns, const Scan *scan)
+{
+	bool *wanted = palloc(columns->natts * sizeof(bool));
+	Bitmapset *read = NULL;
+
+	if (scan != NULL)
+	{
+		pull_varattnos((Node *) scan->plan.targetlist, INDEX_VAR, &read);
+		pull_varattnos((Node *) scan->plan.qual, INDEX_VAR, &read);
+	}
+	for (int i = 0; i < columns->natts; i++)
+		wanted[i] = scan == NULL || bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber, read);
+	bms_free(read);
+	return wanted;
+}
+
 /* ---------- rows into a tuplestore ---------- */
 
 static Tuplestorestate *
@@ -96,6 +114,7 @@ ReturnRowStream(FunctionCallInfo fcinfo, RowStreamStart start)
 	MemoryContextSwitchTo(caller);
 
 	rows.columns = result->setDesc;
+	rows.wanted = WantedColumns(rows.columns, NULL);
 	start(fcinfo, &rows);
 	StoreRows(&rows, result->setResult, result->setDesc);
 	return (Datum) 0;
@@ -439,6 +458,7 @@ RunFunction(RowStreamScanState *state)
 		i++;
 	}
 	state->rows.columns = state->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor;
+	state->rows.wanted = WantedColumns(state->rows.columns, (const Scan *) state->css.ss.ps.plan);
 	if (function->fn_strict && has_null)
 	{
 		state->rows.next = NoRow;

@@ -17,8 +17,12 @@
 typedef struct RowStream
 {
 	struct TupleDescData *columns; /* of the rows, as they are expected; known to the start */
+	const bool *wanted;            /* by column: whether anybody reads it; known, too */
 	void *state;
-	/* The next row, in the current memory context or the state's; false at the end. */
+	/*
+	 * The next row, in the current memory context or the state's; false at the end.  Columns that
+	 * are not wanted may be NULL.
+	 */
 	bool (*next)(void *state, Datum *values, bool *nulls);
 	void (*end)(void *state);
 } RowStream;

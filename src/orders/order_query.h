@@ -40,6 +40,9 @@ typedef struct OrderQuery
 	RecordFormat format;
 	int scale; /* of what is finished */
 	CustomerRun finished;
+	/* Called when parallel workers have finished all customers, while they exit; NULL for none. */
+	void (*when_finished)(void *caller);
+	void *caller;
 
 	/* or in sorted runs */
 	CustomerRun **runs;

@@ -265,6 +265,7 @@ ShutdownOrderPacking(CustomScanState *node)
 	OrderPackingState *state = (OrderPackingState *) node;
 	SharedOrders *shared = state->shared;
 	OrderRows *leader = state->leader;
+	OrderQuery *query = state->query;
 
 	if (leader != NULL)
 	{
@@ -294,6 +295,12 @@ ShutdownOrderPacking(CustomScanState *node)
 	state->area = NULL;
 	state->leader = NULL;
 	state->shared = NULL;
+	/* Gather has returned all blocks, and waits for the workers to exit when this is done */
+	if (leader != NULL && query->when_finished != NULL)
+	{
+		query->format = leader->format;
+		query->when_finished(query->caller);
+	}
 }
 
 static void

@@ -29,6 +29,24 @@ RankSelectionBegin(RankSelection *s, int64 min, int64 max, const int64 *ranks, i
 	}
 }
 
+/* After the first pass: a table that tells the group of a value by its first digit. */
+static void
+MakeTable(RankSelection *s)
+{
+	s->first_digit_mask = (UINT64CONST(1) << s->digit_bits) - 1;
+	s->table = palloc0(s->first_digit_mask + 1);
+	for (int g = 0; g < s->ngroups; g++)
+		s->table[s->group[g]] = g + 1;
+}
+
+static void
+DropTable(RankSelection *s)
+{
+	if (s->table != NULL)
+		pfree(s->table);
+	s->table = NULL;
+}
+
 /* Finds the digit of each rank among the counts of the pass that just ended. */
 static void
 EndCounting(RankSelection *s)
@@ -36,6 +54,7 @@ EndCounting(RankSelection *s)
 	uint64 found[MAX_RANKS];
 	int64 size[MAX_RANKS];
 	uint64 mask = (UINT64CONST(1) << s->digit_bits) - 1;
+	bool first_pass = s->size[0] == 0;
 
 	for (int i = 0; i < s->nranks; i++)
 	{
@@ -61,6 +80,10 @@ EndCounting(RankSelection *s)
 	}
 	pfree(s->counts);
 	s->counts = NULL;
+	if (first_pass && s->bits_left > 0)
+		MakeTable(s);
+	else
+		DropTable(s);
 }
 
 static int
@@ -92,6 +115,7 @@ EndGathering(RankSelection *s)
 	s->bits_left = 0;
 	pfree(s->gathered);
 	s->gathered = NULL;
+	DropTable(s);
 }
 
 bool
@@ -121,35 +145,66 @@ RankSelectionPass(RankSelection *s)
 }
 
 /* The group that a value, less base, belongs to; -1 for none. */
-static inline int
-GroupOfValue(const RankSelection *s, uint64 value)
+static pg_attribute_always_inline int
+GroupOfValue(const RankSelection *s, uint64 value, int bits_left, const uint8 *table)
 {
-	uint64 lead = (value >> (s->bits_left - 1)) >> 1; /* bits_left may be 64 */
+	uint64 lead = (value >> (bits_left - 1)) >> 1; /* bits_left may be 64 */
 
+	if (table != NULL)
+		return table[lead & s->first_digit_mask] - 1;
 	for (int g = 0; g < s->ngroups && s->group[g] <= lead; g++)
 		if (s->group[g] == lead)
 			return g;
 	return -1;
 }
 
-void
-RankSelectionLook(RankSelection *s, const int64 *values, int nvalues)
+/* The first pass: all values are in one group. */
+static void
+CountAll(RankSelection *s, const int64 *values, int nvalues)
 {
+	int64 *counts = s->counts;
+	uint64 base = s->base;
 	int shift = s->bits_left - s->digit_bits;
 	uint64 mask = (UINT64CONST(1) << s->digit_bits) - 1;
 
 	for (int i = 0; i < nvalues; i++)
+		counts[((uint64) values[i] - base) >> shift & mask]++;
+}
+
+/* A later one. */
+static pg_attribute_always_inline void
+LookAtGroups(RankSelection *s, const int64 *values, int nvalues, const uint8 *table)
+{
+	int64 *counts = s->counts;
+	uint64 base = s->base;
+	int bits_left = s->bits_left;
+	int digit_bits = s->digit_bits;
+	int shift = bits_left - digit_bits;
+	uint64 mask = (UINT64CONST(1) << digit_bits) - 1;
+
+	for (int i = 0; i < nvalues; i++)
 	{
-		uint64 value = (uint64) values[i] - (uint64) s->base;
-		int g = GroupOfValue(s, value);
+		uint64 value = (uint64) values[i] - base;
+		int g = GroupOfValue(s, value, bits_left, table);
 
 		if (g < 0)
 			continue;
-		if (s->counts != NULL)
-			s->counts[((int64) g << s->digit_bits) + ((value >> shift) & mask)]++;
+		if (counts != NULL)
+			counts[((int64) g << digit_bits) + (value >> shift & mask)]++;
 		else
 			s->gathered[s->ngathered++] = value;
 	}
+}
+
+void
+RankSelectionLook(RankSelection *s, const int64 *values, int nvalues)
+{
+	if (s->size[0] == 0)
+		CountAll(s, values, nvalues);
+	else if (s->table != NULL)
+		LookAtGroups(s, values, nvalues, s->table);
+	else
+		LookAtGroups(s, values, nvalues, NULL);
 }
 
 int64

@@ -20,12 +20,14 @@ typedef struct RankSelection
 	int group_of[MAX_RANKS]; /* the group that it lies in */
 	int ngroups;
 	uint64 group[MAX_RANKS]; /* leading bits, growing */
-	int64 size[MAX_RANKS];   /* how many values have them */
-	int64 base;              /* the least value */
-	int bits_left;           /* of the values, less base, not yet known */
-	int digit_bits;          /* counted in one pass */
-	int64 *counts;           /* by group and digit, */
-	uint64 *gathered;        /* or the values of all groups, less base, in the last pass */
+	int64 size[MAX_RANKS];   /* how many values have them; 0 in the first pass */
+	uint8 *table;            /* in the second pass: by first digit, the group + 1; 0 for none */
+	uint64 first_digit_mask;
+	int64 base;       /* the least value */
+	int bits_left;    /* of the values, less base, not yet known */
+	int digit_bits;   /* counted in one pass */
+	int64 *counts;    /* by group and digit, */
+	uint64 *gathered; /* or the values of all groups, less base, in the last pass */
 	int64 ngathered;
 } RankSelection;
 

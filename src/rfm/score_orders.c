@@ -42,6 +42,8 @@ typedef struct ScoreWriter
 {
 	RfmModel model;
 	const SegmentScheme *scheme; /* NULL for no segments */
+	bool wants_amount;
+	bool wants_score; /* or what follows from it */
 	Datum cells[MAX_BINS * MAX_BINS * MAX_BINS];
 } ScoreWriter;
 
@@ -50,6 +52,8 @@ typedef struct ScoreScan
 	RfmPopulation population; /* must be first: a cursor over the customers */
 	DateADT as_of;
 	OrderQuery *orders; /* per customer: last day, orders, amount */
+	bool fit_is_done;
+	bool fitted; /* there are customers to fit to */
 	ScoreWriter writer;
 } ScoreScan;
 
@@ -85,6 +89,20 @@ NextRfmValues(RfmPopulation *population, RfmValues *rfm)
 								   .frequency = total.orders,
 								   .monetary = total.amount};
 	return n;
+}
+
+/* Fits the model to all customers, once they are finished. */
+static void
+FitOnce(void *state)
+{
+	ScoreScan *scan = state;
+	RfmModel *model = &scan->writer.model;
+
+	if (scan->fit_is_done)
+		return;
+	scan->population.scale = scan->orders->scale;
+	scan->fitted = FitRfm(model, &scan->population, model->bins, false);
+	scan->fit_is_done = true;
 }
 
 /* ---------- the result ---------- */
@@ -139,11 +157,15 @@ NextScores(void *state, Datum *values, bool *nulls)
 	if (total.day == NO_DAY)
 		return true;
 
-	nulls[RECENCY_DAYS] = nulls[ORDERS] = nulls[AMOUNT] = false;
+	nulls[RECENCY_DAYS] = nulls[ORDERS] = false;
 	values[RECENCY_DAYS] = Int32GetDatum(scan->as_of - total.day);
 	values[ORDERS] = Int64GetDatum(total.orders);
-	values[AMOUNT] = AmountNumeric(total.amount, scan->population.scale);
-	if (total.orders == 0)
+	if (writer->wants_amount)
+	{
+		nulls[AMOUNT] = false;
+		values[AMOUNT] = AmountNumeric(total.amount, scan->population.scale);
+	}
+	if (total.orders == 0 || !writer->wants_score)
 		return true;
 
 	nulls[R_SCORE] = nulls[F_SCORE] = nulls[M_SCORE] = nulls[CELL] = false;
@@ -270,11 +292,16 @@ StartRfmScores(FunctionCallInfo fcinfo, RowStream *rows)
 	scan->orders->task.round_cost = scan->orders->task.round_amount;
 	scan->writer.scheme = SchemeArgument(fcinfo, 5, model->bins);
 	PrepareCells(&scan->writer);
+	scan->writer.wants_amount = rows->wanted[AMOUNT];
+	for (int column = R_SCORE; column <= SEGMENT; column++)
+		scan->writer.wants_score |= rows->wanted[column];
 
+	scan->orders->when_finished = FitOnce;
+	scan->orders->caller = scan;
 	RunOrderQuery(scan->orders, query);
 	FinishCustomers(scan->orders);
-	scan->population.scale = scan->orders->scale;
-	if (FitRfm(model, &scan->population, model->bins, false))
+	FitOnce(scan);
+	if (scan->fitted)
 		ReportTies(model, scan->writer.scheme);
 	RewindRun(&scan->orders->finished);
 
