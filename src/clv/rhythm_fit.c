@@ -128,7 +128,7 @@ FitRegularities(RhythmModel *model, RhythmFit *fit)
 		{
 			FitResult result;
 
-			if (!left[k] || rough[k].log_likelihood <= best - CLOSE_ENOUGH)
+			if (!left[k] || rough[k].log_likelihood < best - CLOSE_ENOUGH)
 				continue;
 			left[k] = false;
 			(void) FitAtRegularity(fit, k, FULLY, &rough[k], k, &result);
