@@ -74,6 +74,19 @@ FindMutable(Node *node, void *context)
 	return expression_tree_walker(node, FindMutable, context);
 }
 
+/* Connects SPI and prepares a text, whose statements are returned; none of them is run. */
+static List *
+PrepareStatements(const char *text)
+{
+	SPIPlanPtr plan;
+
+	SPI_connect();
+	plan = SPI_prepare(text, 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	return SPI_plan_get_plan_sources(plan);
+}
+
 /*
  * (query): the relations that it reads, the types of its columns, and what in it can have another
  * result in another session, without running it.
@@ -84,7 +97,6 @@ describe_query(PG_FUNCTION_ARGS)
 {
 	char *query = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	MemoryContext caller = CurrentMemoryContext;
-	SPIPlanPtr plan;
 	List *sources;
 	List *relations;
 	CachedPlanSource *source;
@@ -95,11 +107,7 @@ describe_query(PG_FUNCTION_ARGS)
 	int n = 0;
 	ListCell *cell;
 
-	SPI_connect();
-	plan = SPI_prepare(query, 0, NULL);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	sources = SPI_plan_get_plan_sources(plan);
+	sources = PrepareStatements(query);
 	source = list_length(sources) == 1 ? (CachedPlanSource *) linitial(sources) : NULL;
 	if (source == NULL || source->resultDesc == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -258,16 +266,13 @@ query_traits(PG_FUNCTION_ARGS)
 	QueryTraits traits = {.in_from = true};
 	Datum values[2];
 	bool nulls[2] = {false, false};
-	SPIPlanPtr plan;
+	List *sources;
 	Node *query;
 
-	SPI_connect();
-	plan = SPI_prepare(given, 0, NULL);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	if (list_length(SPI_plan_get_plan_sources(plan)) != 1)
+	sources = PrepareStatements(given);
+	if (list_length(sources) != 1)
 		RefuseQuery("it is not one statement");
-	query = (Node *) ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan)))->query_list;
+	query = (Node *) ((CachedPlanSource *) linitial(sources))->query_list;
 	MemoryContextSwitchTo(caller);
 	values[0] = BoolGetDatum(LocksRows(query, NULL));
 	nulls[1] = !FindArbitrary(query, &traits);
@@ -381,16 +386,13 @@ session_reading(PG_FUNCTION_ARGS)
 {
 	char *query = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	MemoryContext caller = CurrentMemoryContext;
-	SPIPlanPtr plan;
+	List *sources;
 	ListCell *source;
 	char *found = NULL;
 
-	SPI_connect();
-	plan = SPI_prepare(query, 0, NULL);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	sources = PrepareStatements(query);
 	MemoryContextSwitchTo(caller);
-	foreach (source, SPI_plan_get_plan_sources(plan))
+	foreach (source, sources)
 		if (FindSessionReading((Node *) ((CachedPlanSource *) lfirst(source))->query_list, &found))
 			break;
 	SPI_finish();
